@@ -1,0 +1,54 @@
+/**
+ * An operation that suspends at most once: its iterator, its suspension and itself are one object of two states.
+ *
+ * Most waits are leaves: a future, a turn in a queue, more bytes. A generator for each would cost three objects and a
+ * native frame. A subclass answers `next()` twice: first it either returns the value or announces itself; resumed, it
+ * returns what it waited for.
+ */
+import { awaited, usedTwice } from './misuse.ts'
+import { answerReturn } from './probe.ts'
+import type { Suspension, Wait, WaitDescription } from './suspension.ts'
+import type { Task } from './task.ts'
+
+export abstract class Leaf<T> implements Wait, Iterator<Suspension, T, unknown> {
+  /** @internal Not `#claimed`: private names are slow in V8 where a base class has many subclasses. */
+  claimed = false;
+
+  [Symbol.iterator](): this {
+    if (this.claimed) throw usedTwice(`an operation (${this.describe().what})`)
+    this.claimed = true
+    return this
+  }
+
+  abstract next(value?: unknown): IteratorResult<Suspension, T>
+
+  throw(error: unknown): IteratorResult<Suspension, T> {
+    throw error
+  }
+
+  return(value?: unknown): IteratorResult<Suspension, T> {
+    return answerReturn(value as T)
+  }
+
+  /** Real, so that `await operation` fails loudly where types were not checked. */
+  then(_resolve: unknown, reject?: (reason: unknown) => unknown): never {
+    reject?.(awaited(`an operation (${this.describe().what})`))
+    return undefined as never
+  }
+
+  abstract park(task: Task): void
+  abstract unpark(task: Task): void
+  abstract describe(): WaitDescription
+}
+
+/**
+ * Parked on for one pass by an operation that could have finished at once but had to let others run, or that belongs
+ * to a cancelled scope. One object for all: it keeps nothing.
+ */
+export const GIVE_WAY: Wait = {
+  park(task) {
+    task.wake()
+  },
+  unpark() {},
+  describe: () => ({ what: 'its turn' }),
+}

@@ -1,0 +1,341 @@
+/**
+ * The event loop: passes over what is ready, timers in their place, then back to the driver.
+ *
+ * A pass runs what was ready when it began; what that schedules belongs to the next pass. Timers that are due act in
+ * their own place, after what was ready before them. Passes run back to back until nothing is ready or the turn has
+ * used its time; then the driver lets the outside world in, so that I/O is never starved. A pass that is cut short by
+ * that goes on in the next turn.
+ *
+ * The loop is a guest: it never blocks, and it runs only inside `turn()`, which the driver calls.
+ */
+import { inheritContext, setCallbackContext } from './context.ts'
+import { makesCoroutines } from './coroutine.ts'
+import type { Driver } from './driver.ts'
+import { ClosedError, MisuseError } from './errors.ts'
+import type { Future } from './future.ts'
+import { Instruments, type Instrument } from './instrument.ts'
+import { nameOf } from './misuse.ts'
+import { seededRandom } from './random.ts'
+import { ReadyQueue, type Entry } from './ready-queue.ts'
+import type { Runner } from './runner.ts'
+import { leaveStep, running } from './running.ts'
+import type { Task } from './task.ts'
+import { Handle, TimerHandle, type Callback, type CallbackScope } from './timer-handle.ts'
+import { Timers, type Timer } from './timers.ts'
+
+/** How long passes run back to back before the driver has its turn, in milliseconds. */
+const TURN_BUDGET_MS = 1
+/** The clock is read once in this many steps (a power of two). */
+const STEPS_PER_CLOCK_READ = 32
+
+export interface LoopOptions {
+  /** Runs each pass in an order drawn from this seed, for tests. Default: first in, first out. */
+  readonly shuffleSeed?: number | undefined
+}
+
+const SYSTEM: CallbackScope = { runner: null, context: null, enter: null }
+
+export class Loop {
+  readonly driver: Driver
+  /** @internal */
+  readonly ready: ReadyQueue = new ReadyQueue()
+  /** @internal */
+  readonly timers: Timers = new Timers()
+  /** @internal Null while nobody watches. */
+  instrument: Required<Instrument> | null = null
+  /** Passes begun so far. */
+  passes = 0
+  readonly #runners = new Set<Runner>()
+  readonly #random: (() => number) | null
+  /** Inside a turn, or one was asked for. */
+  #awake = false
+  #turning = false
+  /** Entries of the current pass that have not run. */
+  #passLeft = 0
+  #steps = 0
+  /** The last reading of the clock. */
+  #nowMs: number
+  #failures: (Task | Future<unknown>)[] = []
+
+  constructor(driver: Driver, options: LoopOptions = {}) {
+    this.driver = driver
+    this.#random = options.shuffleSeed === undefined ? null : seededRandom(options.shuffleSeed)
+    this.#nowMs = driver.now()
+    driver.attach(this)
+  }
+
+  // ------------------------------------------------------------------ one turn
+
+  /** @internal Called by the driver only. */
+  turn(): void {
+    if (running.task !== null || this.#turning)
+      throw new MisuseError('turn(): expected to be called by the driver, found inside a step')
+    this.#awake = true
+    this.#turning = true
+    const startedMs = this.#readClock()
+    if (this.instrument !== null) this.instrument.turnBegins()
+    try {
+      do {
+        if (this.#passLeft === 0) this.#beginPass()
+        this.#runPass(startedMs)
+      } while (this.ready.length > 0 && this.#nowMs - startedMs < TURN_BUDGET_MS)
+    } finally {
+      leaveStep()
+      running.runner = null
+      this.#turning = false
+      if (this.instrument !== null) this.instrument.turnEnds()
+      this.#askForMore()
+    }
+  }
+
+  #beginPass(): void {
+    this.passes++
+    this.timers.collectDue(this.#nowMs)
+    this.#passLeft = this.ready.length
+    if (this.#random !== null) this.ready.shuffle(this.#passLeft, this.#random)
+  }
+
+  #runPass(startedMs: number): void {
+    const { ready } = this
+    while (this.#passLeft > 0) {
+      this.#passLeft--
+      ready.shift().run()
+      if (
+        (++this.#steps & (STEPS_PER_CLOCK_READ - 1)) === 0 &&
+        this.#readClock() - startedMs >= TURN_BUDGET_MS
+      )
+        return
+    }
+  }
+
+  #askForMore(): void {
+    if (this.#failures.length > 0) this.driver.afterMicrotasks(() => this.#reportFailures())
+    if (this.timers.hasFresh) this.#readClock()
+    const nextMs = this.ready.length > 0 ? this.#nowMs : this.timers.nextDeadlineMs()
+    if (nextMs !== null && nextMs <= this.#nowMs) {
+      this.driver.requestTurn()
+      return
+    }
+    this.#awake = false
+    this.driver.setAlarm(nextMs)
+  }
+
+  #readClock(): number {
+    const nowMs = this.driver.now()
+    this.timers.clockRead(nowMs - this.#nowMs)
+    this.#nowMs = nowMs
+    return nowMs
+  }
+
+  // ------------------------------------------------------------------ scheduling
+
+  /** @internal Puts an entry at the end of the ready queue. */
+  schedule(entry: Entry): void {
+    this.ready.push(entry)
+    if (!this.#awake) {
+      this.#awake = true
+      this.driver.requestTurn()
+    }
+  }
+
+  /** @internal Arms a timer of any kind; `act` is for the message about a bad duration. */
+  arm(timer: Timer, delayMs: number, act: string): void {
+    if (typeof delayMs !== 'number' || Number.isNaN(delayMs)) {
+      throw new RangeError(
+        `${act}: a duration was expected to be a number of milliseconds, found ${nameOf(delayMs)}`,
+      )
+    }
+    if (!this.#turning) this.#readClock()
+    if (delayMs === Infinity) {
+      timer.deadlineMs = Infinity
+      return
+    }
+    if (delayMs < 0) this.timers.armAt(timer, this.#nowMs + delayMs)
+    else this.timers.arm(timer, delayMs, this.#nowMs)
+    this.#alarmChanged(timer)
+  }
+
+  /** @internal */
+  armAt(timer: Timer, whenMs: number, act: string): void {
+    if (typeof whenMs !== 'number' || Number.isNaN(whenMs)) {
+      throw new RangeError(
+        `${act}: a time was expected to be a number of milliseconds, found ${nameOf(whenMs)}`,
+      )
+    }
+    timer.deadlineMs = whenMs
+    if (whenMs === Infinity) return
+    this.timers.armAt(timer, whenMs)
+    this.#alarmChanged(timer)
+  }
+
+  /** A timer was armed from outside a turn: the alarm that was set at its end may be too late. */
+  #alarmChanged(timer: Timer): void {
+    if (this.#awake || this.timers.nextDeadlineMs() !== timer.deadlineMs) return
+    this.driver.setAlarm(timer.deadlineMs)
+  }
+
+  /**
+   * Calls `callback` in the next pass, after what was scheduled before it.
+   *
+   * @returns a handle that can take it back
+   */
+  callSoon(callback: Callback): Handle {
+    const handle = new Handle(this, checkedCallback('callSoon()', callback), this.#callbackScope())
+    this.schedule(handle)
+    return handle
+  }
+
+  /**
+   * Calls `callback` after `delayMs` milliseconds; 0 or less: in the next pass, after all that is ready by then.
+   *
+   * @returns a handle that can take it back or move it
+   * @throws {RangeError} if `delayMs` is not a number
+   */
+  callLater(delayMs: number, callback: Callback): TimerHandle {
+    const handle = new TimerHandle(this, checkedCallback('callLater()', callback), this.#callbackScope())
+    this.arm(handle, delayMs, 'callLater()')
+    return handle
+  }
+
+  /**
+   * Calls `callback` when `time()` reaches `whenMs`.
+   *
+   * @returns a handle that can take it back or move it
+   * @throws {RangeError} if `whenMs` is not a number
+   */
+  callAt(whenMs: number, callback: Callback): TimerHandle {
+    const handle = new TimerHandle(this, checkedCallback('callAt()', callback), this.#callbackScope())
+    this.armAt(handle, whenMs, 'callAt()')
+    return handle
+  }
+
+  /** @internal A callback of the library itself: no context, errors are bugs. */
+  callSystem(callback: Callback): void {
+    this.schedule(new Handle(this, callback, SYSTEM))
+  }
+
+  /** @internal */
+  callAtSystem(whenMs: number, callback: Callback): TimerHandle {
+    const handle = new TimerHandle(this, callback, SYSTEM)
+    this.armAt(handle, whenMs, 'callAtSystem()')
+    return handle
+  }
+
+  /** The loop's monotonic clock, in milliseconds; read anew at each call. */
+  time(): number {
+    return this.driver.now()
+  }
+
+  /** @internal The last reading of the clock: cheap, at most some steps old. Outside a turn, a new one. */
+  now(): number {
+    return this.#turning ? this.#nowMs : this.#readClock()
+  }
+
+  #callbackScope(): CallbackScope {
+    const { runner } = running
+    if (runner === null) return SYSTEM
+    const enter = runner.bridge === null ? null : runner.bridge.capture()
+    return { runner, context: inheritContext(), enter }
+  }
+
+  /** @internal Runs a callback in what it was scheduled in; its error goes to the exception handler. */
+  runCallback(callback: Callback, scope: CallbackScope): void {
+    leaveStep()
+    running.runner = scope.runner
+    setCallbackContext(scope.context)
+    try {
+      if (scope.enter === null) callback()
+      else scope.enter(callback)
+    } catch (error) {
+      this.#reporter(scope.runner).report({
+        message: `a callback (${callback.name === '' ? 'anonymous' : callback.name}) threw`,
+        error,
+      })
+    } finally {
+      setCallbackContext(null)
+    }
+  }
+
+  #reporter(runner: Runner | null): Pick<Runner, 'report'> {
+    if (runner !== null) return runner
+    for (const any of this.#runners) return any
+    return { report: (context) => console.error(context.message, context.error) }
+  }
+
+  // ------------------------------------------------------------------ who runs here
+
+  /** @internal */
+  addRunner(runner: Runner): void {
+    this.#runners.add(runner)
+    if (this.#runners.size === 1) this.driver.hold(true)
+  }
+
+  /** @internal */
+  removeRunner(runner: Runner): void {
+    this.#runners.delete(runner)
+    if (this.#runners.size === 0) this.driver.hold(false)
+  }
+
+  /** All tasks of this loop that have not ended, oldest first within each runner. */
+  *tasks(): Generator<Task> {
+    for (const runner of this.#runners) yield* runner.tasks()
+  }
+
+  /** The runner of the step or callback that runs now. */
+  static currentRunner(act: string): Runner {
+    const { runner } = running
+    if (runner !== null) return runner
+    throw new ClosedError(
+      `${act}: expected to be called from a coroutine or a callback of the loop, found no running loop; use \`run(main)\` to start one`,
+    )
+  }
+
+  // ------------------------------------------------------------------ what nobody receives
+
+  /** @internal A task or future failed and nobody waits for it; asked again at the end of the turn. */
+  noteFailure(failed: Task | Future<unknown>): void {
+    this.#failures.push(failed)
+    if (!this.#awake) this.driver.afterMicrotasks(() => this.#reportFailures())
+  }
+
+  #reportFailures(): void {
+    const failures = this.#failures
+    this.#failures = []
+    for (const failed of failures) {
+      if (!failed.outcomeRead) failed.reportLost()
+    }
+  }
+
+  /** @internal From the driver: nothing outside can call in any more. */
+  stalled(): void {
+    for (const runner of [...this.#runners]) runner.stalled()
+  }
+
+  /** Adds an instrument. @returns how to take it off */
+  addInstrument(instrument: Instrument): () => void {
+    this.#setInstruments([...this.#instruments(), instrument])
+    return () => this.#setInstruments(this.#instruments().filter((other) => other !== instrument))
+  }
+
+  #instruments(): readonly Instrument[] {
+    return (this.instrument as Instruments | null)?.list ?? []
+  }
+
+  #setInstruments(list: readonly Instrument[]): void {
+    this.instrument =
+      list.length === 0
+        ? null
+        : new Instruments(list, (error) =>
+            this.#reporter(null).report({ message: 'an instrument threw and was taken off', error }),
+          )
+  }
+}
+
+function checkedCallback(act: string, callback: unknown): Callback {
+  if (typeof callback === 'function' && !makesCoroutines(callback)) return callback as Callback
+  const instead =
+    typeof callback === 'function'
+      ? `${nameOf(callback)} that makes a coroutine, which nobody would run; write \`createTask(operation)\``
+      : nameOf(callback)
+  throw new MisuseError(`${act}: a function was expected, found ${instead}`)
+}

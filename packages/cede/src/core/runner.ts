@@ -1,0 +1,286 @@
+/**
+ * A runner: what one `run` owns. Its tasks, where its errors go, how long its cleanup may take.
+ *
+ * Several runners share a loop; each ends only when all its tasks have ended. `run.ts` builds on this what needs the
+ * host: drivers, signals, reports.
+ */
+import type { Call } from './coroutine.ts'
+import { Context, type ContextBridge } from './context.ts'
+import { cancelledError, ClosedError, DeadlockError, MisuseError, withoutStack } from './errors.ts'
+import type { Future } from './future.ts'
+import type { Loop } from './loop.ts'
+import { running } from './running.ts'
+import type { Body, Operation } from './suspension.ts'
+import { Task, type TaskOptions } from './task.ts'
+
+/** What the exception handler is told: an error that no coroutine can receive, and where it comes from. */
+export interface ExceptionContext {
+  readonly message: string
+  readonly error?: unknown
+  readonly task?: Task | undefined
+  readonly future?: Future<unknown> | undefined
+  /** A stack that belongs to the report, if it is not that of the error. */
+  readonly stack?: string | undefined
+}
+
+export type ExceptionHandler = (context: ExceptionContext) => void
+
+/** What debug mode watches; core calls it if it is there. */
+export interface DebugHooks {
+  coroutineCalled(call: Call<unknown>): void
+  taskCreated(task: Task): void
+  taskEnded(task: Task): void
+  /** Where the task was made, or undefined if that is not known. */
+  createdAt(task: Task): string | undefined
+}
+
+export interface RunnerParts {
+  readonly loop: Loop
+  readonly exceptionHandler?: ExceptionHandler | undefined
+  /** Default: prints to the console. */
+  readonly defaultExceptionHandler?: ExceptionHandler | undefined
+  /** How long the cleanup of a cancelled scope may take, in milliseconds. Default: 10,000. */
+  readonly cleanupGraceMs?: number | undefined
+  readonly bridge?: ContextBridge | null | undefined
+  readonly debug?: DebugHooks | null | undefined
+  /** Describes all tasks, for deadlock reports. */
+  readonly describeTasks?: ((tasks: Iterable<Task>) => string) | undefined
+}
+
+export const DEFAULT_CLEANUP_GRACE_MS = 10_000
+
+export class RunnerCore {
+  readonly loop: Loop
+  /** @internal */
+  readonly bridge: ContextBridge | null
+  /** @internal */
+  readonly debug: DebugHooks | null
+  /** How long the cleanup of a cancelled scope may take, in milliseconds. */
+  readonly cleanupGraceMs: number
+  /** Context variables of the mains; they persist from one `run` to the next. */
+  readonly context: Context = new Context()
+  /** Told what no coroutine can receive. May be replaced at any time; null: the default, which prints. */
+  exceptionHandler: ExceptionHandler | null
+  readonly #defaultExceptionHandler: ExceptionHandler
+  readonly #describeTasks: (tasks: Iterable<Task>) => string
+  #oldest: Task | null = null
+  #newest: Task | null = null
+  #taskCount = 0
+  /** The tasks that `close` has cancelled and waits for. */
+  #closing: Set<Task> | null = null
+  #whenEnded: (() => void) | null = null
+  /** Mains and a `close` in progress: while there is one the loop holds this runner. */
+  #activities = 0
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #deadlock: DeadlockError | null = null
+
+  constructor(parts: RunnerParts) {
+    const graceMs = parts.cleanupGraceMs ?? DEFAULT_CLEANUP_GRACE_MS
+    if (!(graceMs >= 0)) {
+      throw new RangeError(
+        `run(): cleanupGraceMs was expected to be 0 or more milliseconds, found ${String(graceMs)}`,
+      )
+    }
+    this.loop = parts.loop
+    this.bridge = parts.bridge ?? null
+    this.debug = parts.debug ?? null
+    this.cleanupGraceMs = graceMs
+    this.exceptionHandler = parts.exceptionHandler ?? null
+    this.#defaultExceptionHandler = parts.defaultExceptionHandler ?? printException
+    this.#describeTasks = parts.describeTasks ?? namesOf
+  }
+
+  // ------------------------------------------------------------------ mains
+
+  /** @internal Starts a main task and returns it with a promise of its outcome. */
+  start<T>(
+    main: Body<T>,
+    options?: { readonly context?: Context | undefined },
+  ): { task: Task<T>; outcome: Promise<T> } {
+    this.refuseInsideStep('run()')
+    if (this.#state !== 'open')
+      throw new ClosedError('run(): an open runner was expected, found one that was closed')
+    const operation = typeof main === 'function' ? main() : main
+    const task = this.createTask(
+      operation,
+      { context: options?.context ?? this.context, name: 'main' },
+      'run()',
+    )
+    this.#begin()
+    const outcome = new Promise<T>((resolve, reject) => {
+      task.asFuture().addWaiter({
+        settled: () => {
+          this.#finish()
+          const deadlock = this.#takeDeadlock()
+          if (deadlock !== null) reject(deadlock)
+          else if (task.status === 'done') resolve(task.outcome as T)
+          else if (task.status === 'failed') reject(task.outcome)
+          else reject(cancelledError('run()', task.reason))
+          task.asFuture().outcomeRead = true
+        },
+      })
+    })
+    return { task, outcome }
+  }
+
+  /**
+   * Cancels all tasks and waits until they have ended. Their errors go to the exception handler. Closing twice is
+   * allowed; a closed runner takes no more mains.
+   *
+   * @param reason what the tasks find as the reason of their cancellation
+   */
+  async close(reason: unknown = 'the runner was closed'): Promise<void> {
+    this.refuseInsideStep('close()')
+    if (this.#state === 'closed') return
+    this.#state = 'closing'
+    this.#begin()
+    try {
+      // Cleanup may make tasks of its own; those that are left when the first ones have ended are cancelled as well.
+      while (this.#taskCount > 0) {
+        this.#closing = new Set(this.tasks())
+        const ended = new Promise<void>((resolve) => (this.#whenEnded = resolve))
+        for (const task of this.#closing) task.cancel({ reason })
+        await ended
+      }
+    } finally {
+      this.#finish()
+      this.#state = 'closed'
+    }
+  }
+
+  /** @internal */
+  refuseInsideStep(act: string): void {
+    if (running.task === null) return
+    throw new MisuseError(
+      `${act} was called inside ${running.task.describeSelf()}: it was expected outside of coroutines; ` +
+        'inside one write `yield* operation`, or `createTask(operation)`',
+    )
+  }
+
+  #begin(): void {
+    if (this.#activities++ === 0) this.loop.addRunner(this)
+  }
+
+  #finish(): void {
+    if (--this.#activities === 0) this.loop.removeRunner(this)
+  }
+
+  // ------------------------------------------------------------------ tasks
+
+  /** @internal */
+  createTask<T>(operation: Operation<T>, options: TaskOptions | undefined, act: string): Task<T> {
+    if (this.#state === 'closed')
+      throw new ClosedError(`${act}: an open runner was expected, found one that was closed`)
+    const task = new Task<T>(this, operation, options, act)
+    const newest = this.#newest
+    if (newest === null) this.#oldest = task
+    else newest.nextTask = task
+    task.previousTask = newest
+    this.#newest = task
+    this.#taskCount++
+    if (this.bridge !== null) task.captured = this.bridge.open()
+    if (this.debug !== null) this.debug.taskCreated(task)
+    const { instrument } = this.loop
+    if (instrument !== null) instrument.taskCreated(task)
+    if (options?.eager === true) stepEagerly(task)
+    else this.loop.schedule(task)
+    return task
+  }
+
+  /** @internal */
+  taskEnded(task: Task): void {
+    const { previousTask, nextTask } = task
+    if (previousTask === null) this.#oldest = nextTask
+    else previousTask.nextTask = nextTask
+    if (nextTask === null) this.#newest = previousTask
+    else nextTask.previousTask = previousTask
+    task.previousTask = null
+    task.nextTask = null
+    if (this.debug !== null) this.debug.taskEnded(task)
+    const { instrument } = this.loop
+    if (instrument !== null) instrument.taskDone(task)
+    this.#taskCount--
+    if (this.#closing?.delete(task) === true && this.#closing.size === 0) this.#whenEnded!()
+  }
+
+  /** All tasks that have not ended, oldest first. */
+  *tasks(): Generator<Task> {
+    for (let task = this.#oldest; task !== null;) {
+      const next: Task | null = task.nextTask
+      yield task
+      task = next
+    }
+  }
+
+  // ------------------------------------------------------------------ what nobody receives
+
+  /** Tells the exception handler; if that throws, the default one is told of both. */
+  report(context: ExceptionContext): void {
+    const handler = this.exceptionHandler
+    if (handler !== null) {
+      try {
+        handler(context)
+        return
+      } catch (error) {
+        this.#reportToDefault({ message: 'the exception handler threw', error })
+      }
+    }
+    this.#reportToDefault(context)
+  }
+
+  #reportToDefault(context: ExceptionContext): void {
+    try {
+      this.#defaultExceptionHandler(context)
+    } catch (error) {
+      console.error('cede: the default exception handler threw', error, context.message, context.error)
+    }
+  }
+
+  /** @internal Nothing can wake the tasks of this runner any more. */
+  stalled(): void {
+    const tasks = [...this.tasks()]
+    if (tasks.length === 0) return
+    if (this.#deadlock !== null) {
+      // Cleanup itself waits for ever, and has no grace that could end it.
+      for (const task of tasks) if (task.status === 'waiting') task.finish('failed', this.#deadlock)
+      return
+    }
+    const report = this.#describeTasks(tasks)
+    this.#deadlock = withoutStack(() => new DeadlockError(report))
+    for (const task of tasks) task.cancel({ reason: this.#deadlock })
+  }
+
+  #takeDeadlock(): DeadlockError | null {
+    const deadlock = this.#deadlock
+    this.#deadlock = null
+    return deadlock
+  }
+}
+
+export type Runner = RunnerCore
+
+/** Steps a new task inside the step or callback that makes it, and puts everything back. */
+function stepEagerly(task: Task): void {
+  const before = { ...running }
+  running.innermost = null
+  running.outermost = null
+  try {
+    task.run()
+  } finally {
+    Object.assign(running, before)
+    if (before.task !== null && before.task.target !== null) running.credit = 0
+  }
+}
+
+function namesOf(tasks: Iterable<Task>): string {
+  return [...tasks]
+    .map((task) => `${task.describeSelf()}: waits for ${task.waitsFor()?.what ?? 'nothing'}`)
+    .join('\n')
+}
+
+function printException({ message, error, stack }: ExceptionContext): void {
+  const lines: unknown[] = [`cede: ${message}`]
+  if (stack !== undefined) lines.push(`\n${stack}`)
+  if (error !== undefined) lines.push('\n', error)
+  console.error(...lines)
+}

@@ -1,0 +1,138 @@
+/**
+ * The driver that is there everywhere: turns and alarms through the host's own event loop (libuv on Node, its
+ * counterparts elsewhere). Sockets of this driver are the host's own objects; see `io/`.
+ *
+ * Turns that are asked for from outside come in a microtask, so that what an event or a promise has woken runs right
+ * after it. After a number of those in a row, and whenever a turn has used its time, the next turn waits until the
+ * host has polled for I/O: promises that wake each other for ever cannot starve sockets.
+ */
+import type { Driver, DriverHost } from '../core/driver.ts'
+
+/** Turns in microtasks before one lets I/O in. */
+const MICROTASK_TURNS = 16
+/** The longest time a host timer takes; longer alarms are set again. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
+/** The part of the host that not all hosts have. */
+interface Host {
+  performance: { now(): number }
+  setTimeout(callback: () => void, ms: number): HostTimer
+  clearTimeout(timer: HostTimer): void
+  setImmediate?: ((callback: () => void) => unknown) | undefined
+  process?: {
+    on?(event: 'beforeExit', listener: () => void): void
+    off?(event: 'beforeExit', listener: () => void): void
+  }
+}
+
+type HostTimer = number | { ref?(): unknown; unref?(): unknown }
+
+const host = globalThis as unknown as Host
+const settled = Promise.resolve()
+
+export class HostDriver implements Driver {
+  readonly name = 'node'
+  #host: DriverHost | null = null
+  #turnAsked = false
+  #insideTurn = false
+  #microtaskTurns = 0
+  /** When the loop wants its turn. */
+  #alarmMs: number | null = null
+  /** The host's timer, which may be earlier than the alarm: it is left alone and set again when it comes. */
+  #timer: HostTimer | null = null
+  #timerMs = 0
+  #timerHeld = true
+  #held = false
+
+  now(): number {
+    return host.performance.now()
+  }
+
+  attach(loop: DriverHost): void {
+    this.#host = loop
+  }
+
+  requestTurn(): void {
+    if (this.#turnAsked) return
+    this.#turnAsked = true
+    if (this.#insideTurn || this.#microtaskTurns >= MICROTASK_TURNS) soon(this.#turnAfterPoll)
+    else void settled.then(this.#turnInMicrotask)
+  }
+
+  readonly #turnInMicrotask = (): void => {
+    this.#microtaskTurns++
+    this.#turn()
+  }
+
+  readonly #turnAfterPoll = (): void => {
+    this.#microtaskTurns = 0
+    this.#turn()
+  }
+
+  #turn(): void {
+    this.#turnAsked = false
+    this.#insideTurn = true
+    try {
+      this.#host!.turn()
+    } finally {
+      this.#insideTurn = false
+    }
+  }
+
+  setAlarm(deadlineMs: number | null): void {
+    this.#alarmMs = deadlineMs
+    if (deadlineMs !== null && (this.#timer === null || deadlineMs < this.#timerMs))
+      this.#setTimer(deadlineMs)
+    this.#holdTimer()
+  }
+
+  #setTimer(deadlineMs: number): void {
+    if (this.#timer !== null) host.clearTimeout(this.#timer)
+    const delayMs = Math.min(LONGEST_TIMEOUT_MS, Math.max(1, Math.ceil(deadlineMs - this.now())))
+    this.#timer = host.setTimeout(this.#timerFired, delayMs)
+    this.#timerMs = deadlineMs
+    this.#timerHeld = true
+  }
+
+  readonly #timerFired = (): void => {
+    this.#timer = null
+    const alarmMs = this.#alarmMs
+    if (alarmMs === null) return
+    if (this.now() < alarmMs) {
+      this.#setTimer(alarmMs)
+      this.#holdTimer()
+      return
+    }
+    this.#alarmMs = null
+    if (!this.#turnAsked) this.#turnAfterPoll()
+  }
+
+  afterMicrotasks(done: () => void): void {
+    soon(done)
+  }
+
+  hold(active: boolean): void {
+    if (this.#held === active) return
+    this.#held = active
+    this.#holdTimer()
+    if (active) host.process?.on?.('beforeExit', this.#beforeExit)
+    else host.process?.off?.('beforeExit', this.#beforeExit)
+  }
+
+  readonly #beforeExit = (): void => this.#host!.stalled()
+
+  /** The timer keeps the process alive only while somebody needs it. */
+  #holdTimer(): void {
+    const timer = this.#timer
+    const wanted = this.#held && this.#alarmMs !== null
+    if (timer === null || typeof timer === 'number' || wanted === this.#timerHeld) return
+    this.#timerHeld = wanted
+    if (wanted) timer.ref?.()
+    else timer.unref?.()
+  }
+}
+
+function soon(callback: () => void): void {
+  if (host.setImmediate !== undefined) host.setImmediate(callback)
+  else host.setTimeout(callback, 0)
+}

@@ -1,0 +1,130 @@
+/** Promises in coroutines: waiting for one, and stopping what makes it when the wait is cancelled. */
+import { cancelledError } from '../core/errors.ts'
+import { Leaf } from '../core/leaf.ts'
+import { isLibraryOperation, wrongArgument } from '../core/misuse.ts'
+import { answerProbe, PROBE } from '../core/probe.ts'
+import { announce } from '../core/running.ts'
+import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
+import { isTask, type Task } from '../core/task.ts'
+
+export interface UntilOptions<T> {
+  /**
+   * Given the value of a promise that settles after the wait was cancelled, so that a socket or file that comes late
+   * can be closed. Without it the value is dropped. A late rejection is dropped in any case.
+   */
+  readonly onLate?: ((value: T) => void) | undefined
+}
+
+const FOR_PROMISES_ONLY = '`until` is for promises: write `yield* operation` for an operation'
+
+class Until<T> extends Leaf<T> {
+  #source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>)
+  readonly #onLate: ((value: T) => void) | undefined
+  #controller: AbortController | null = null
+  /** Set while parked; a promise that settles later finds null. */
+  #task: Task | null = null
+  #settled: { value: T } | { error: unknown } | null = null
+  #begun = false
+
+  constructor(
+    source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
+    onLate?: (value: T) => void,
+  ) {
+    super()
+    this.#source = source
+    this.#onLate = onLate
+  }
+
+  next(value?: unknown): IteratorResult<Suspension, T> {
+    if (value === PROBE) return answerProbe()
+    const settled = this.#settled
+    if (settled === null) {
+      // Announced first: outside a task the promise must not be begun.
+      const announced = announce(this)
+      this.#begin()
+      return announced
+    }
+    if ('error' in settled) throw settled.error
+    return { done: true, value: settled.value }
+  }
+
+  #begin(): void {
+    if (this.#begun) return
+    this.#begun = true
+    if (typeof this.#source !== 'function') return
+    this.#controller = new AbortController()
+    let promise: PromiseLike<T>
+    try {
+      promise = this.#source(this.#controller.signal)
+      if (typeof (promise as Partial<PromiseLike<T>> | undefined)?.then !== 'function') {
+        throw wrongArgument('until()', 'a function that returns a promise', promise, FOR_PROMISES_ONLY)
+      }
+    } catch (error) {
+      promise = Promise.reject(error)
+    }
+    this.#source = promise
+  }
+
+  park(task: Task): void {
+    this.#task = task
+    void (this.#source as PromiseLike<T>).then(
+      (value) => this.#settle({ value }),
+      (error: unknown) => this.#settle({ error }),
+    )
+  }
+
+  #settle(settled: { value: T } | { error: unknown }): void {
+    const task = this.#task
+    this.#task = null
+    if (task !== null) {
+      this.#settled = settled
+      task.resume(undefined)
+    } else if ('value' in settled) {
+      this.#onLate?.(settled.value)
+    }
+  }
+
+  unpark(task: Task): void {
+    this.#task = null
+    const controller = this.#controller
+    if (controller === null) return
+    const reason = task.target?.reason
+    task.runner.loop.callSystem(() => {
+      controller.abort(reason instanceof Error ? reason : cancelledError('the wait for a promise', reason))
+    })
+  }
+
+  describe(): WaitDescription {
+    return { what: 'a promise' }
+  }
+}
+
+/**
+ * Waits for a promise. Always suspends.
+ *
+ * @param source a promise, or a function that is given an `AbortSignal` and returns one; the signal is aborted when
+ *   the wait is cancelled
+ * @param options.onLate is given the value if the promise settles after the wait was cancelled
+ * @returns the value of the promise
+ * @throws what the promise was rejected with; {MisuseError} at the call, if `source` is neither
+ *
+ * @example
+ * import { run, until } from 'cede'
+ *
+ * await run(function* () {
+ *   console.log(yield* until(Promise.resolve(42)))
+ * })
+ */
+export function until<T>(
+  source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
+  options?: UntilOptions<T>,
+): Coroutine<Awaited<T>> {
+  if (
+    typeof source !== 'function' &&
+    (typeof (source as Partial<PromiseLike<T>> | undefined)?.then !== 'function' ||
+      (isLibraryOperation(source) && !isTask(source)))
+  ) {
+    throw wrongArgument('until()', 'a promise', source, FOR_PROMISES_ONLY)
+  }
+  return new Until<T>(source, options?.onLate) as unknown as Coroutine<Awaited<T>>
+}

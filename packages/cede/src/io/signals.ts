@@ -1,0 +1,121 @@
+/**
+ * SIGINT and SIGTERM as cancellation.
+ *
+ * The first signal cancels the mains that handle signals; their cleanup runs and their `run` settles. When the process
+ * would end after that, the signal is raised again with nobody listening, so that the parent sees what ended it; a
+ * process that survives that (PID 1 in a container) exits with 128 + n. The second signal prints where every task is
+ * and ends the process at once.
+ *
+ * A main that was cancelled in this way rejects its `run`. Where nobody handles that rejection, it is the ordinary end
+ * of a program stopped with Ctrl-C and not worth a stack trace: the process ends by the signal, silently.
+ */
+import { constants } from 'node:os'
+
+export type StopSignal = 'SIGINT' | 'SIGTERM'
+export const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM']
+
+/** Called with the signal; cancels a main. */
+type Stop = (signal: StopSignal) => void
+
+class SignalWatch {
+  readonly #stops = new Map<StopSignal, Set<Stop>>()
+  readonly #listeners = new Map<StopSignal, () => void>()
+  /** Rejections that mean no more than that the signal did its work. */
+  readonly #expected = new WeakSet<Error>()
+  #received: StopSignal | null = null
+  #dump: () => string = () => ''
+
+  /** Calls `stop` at the first of `signals`. @returns how to stop watching */
+  watch(signals: readonly StopSignal[], stop: Stop, dump: () => string): () => void {
+    this.#dump = dump
+    for (const signal of signals) this.#add(signal, stop)
+    return () => {
+      for (const signal of signals) this.#remove(signal, stop)
+    }
+  }
+
+  /** True if nobody but this watch listens to `signal`, so that its default action would end the process. */
+  isFree(signal: StopSignal): boolean {
+    return process.listenerCount(signal) === (this.#listeners.has(signal) ? 1 : 0)
+  }
+
+  /** The rejection of a main that a signal has cancelled. */
+  expect(error: Error): void {
+    this.#expected.add(error)
+  }
+
+  #add(signal: StopSignal, stop: Stop): void {
+    let stops = this.#stops.get(signal)
+    if (stops === undefined) {
+      stops = new Set()
+      this.#stops.set(signal, stops)
+      const listener = (): void => this.#arrived(signal)
+      this.#listeners.set(signal, listener)
+      process.on(signal, listener)
+    }
+    stops.add(stop)
+  }
+
+  #remove(signal: StopSignal, stop: Stop): void {
+    const stops = this.#stops.get(signal)
+    stops?.delete(stop)
+    // After a signal the listener stays: the process is on its way out, and the second one ends it.
+    if (stops?.size === 0 && this.#received === null) this.#unlisten(signal)
+  }
+
+  #unlisten(signal: StopSignal): void {
+    const listener = this.#listeners.get(signal)
+    if (listener !== undefined) process.off(signal, listener)
+    this.#listeners.delete(signal)
+    this.#stops.delete(signal)
+  }
+
+  #arrived(signal: StopSignal): void {
+    if (this.#received !== null) {
+      process.stderr.write(`\n${signal} again: ending at once. Where every task is:\n${this.#dump()}\n`)
+      this.#end(signal)
+      return
+    }
+    this.#received = signal
+    process.once('exit', this.#raiseAtExit)
+    process.on('uncaughtException', this.#uncaught)
+    for (const stop of [...(this.#stops.get(signal) ?? [])]) stop(signal)
+  }
+
+  readonly #raiseAtExit = (): void => this.#raise(this.#received!)
+
+  readonly #uncaught = (error: unknown): void => {
+    if (error instanceof Error && this.#expected.has(error)) {
+      this.#end(this.#received!)
+      return
+    }
+    // Not ours: it must end the process as it would without this listener.
+    process.off('uncaughtException', this.#uncaught)
+    if (process.listenerCount('uncaughtException') > 0) return
+    // The host prints the error only after `exit`, which the signal would forestall.
+    process.off('exit', this.#raiseAtExit)
+    setImmediate(() => {
+      throw error
+    })
+  }
+
+  #end(signal: StopSignal): never {
+    this.#raise(signal)
+    process.exit()
+  }
+
+  /** Raises the signal with its default action; what follows runs only where that does not end the process. */
+  #raise(signal: StopSignal): void {
+    for (const listening of [...this.#listeners.keys()]) this.#unlisten(listening)
+    process.exitCode = 128 + constants.signals[signal]
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+  }
+}
+
+let watching: SignalWatch | null = null
+
+/** The watch of this process. */
+export function signalWatch(): SignalWatch {
+  watching ??= new SignalWatch()
+  return watching
+}

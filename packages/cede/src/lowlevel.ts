@@ -1,0 +1,11 @@
+/** The door for library authors: what operations, drivers and instruments are made of. */
+export type { Clock, Driver, DriverHost } from './core/driver.ts'
+export type { Instrument } from './core/instrument.ts'
+export { Leaf } from './core/leaf.ts'
+export { answerProbe, PROBE } from './core/probe.ts'
+export { announce, mayFinishNow } from './core/running.ts'
+export { suspend } from './core/suspend.ts'
+export type { Wait, WaitDescription } from './core/suspension.ts'
+export { WaitQueue, type DescribeWait } from './core/wait-queue.ts'
+export { HostDriver } from './drivers/host.ts'
+export { SimDriver, type SimOptions } from './drivers/sim.ts'
