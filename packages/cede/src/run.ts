@@ -12,6 +12,7 @@ import type { Body } from './core/suspension.ts'
 import type { Task } from './core/task.ts'
 import { DebugMode } from './debug/debug-mode.ts'
 import { describeTasks, type DumpOptions } from './debug/dump.ts'
+import { printReport } from './debug/report.ts'
 import { HostDriver } from './drivers/host.ts'
 import { asyncLocalStorageBridge } from './interop/async-local-storage.ts'
 import { signalWatch, STOP_SIGNALS, type StopSignal } from './io/signals.ts'
@@ -25,8 +26,13 @@ export interface RunOptions {
   readonly asyncLocalStorage?: boolean | undefined
   /** Signals that cancel the main. Default: SIGINT and SIGTERM, each only if nobody else listens to it. */
   readonly handleSignals?: boolean | readonly StopSignal[] | undefined
-  /** Records where tasks are made, and reports coroutines that are never run. Default: true if CEDE_DEBUG=1. */
+  /**
+   * Records where tasks are made, and reports coroutines that are never run and steps that hold the loop for long.
+   * Default: true if the environment has CEDE_DEBUG=1.
+   */
   readonly debug?: boolean | undefined
+  /** In debug mode, steps and callbacks that take this many milliseconds are reported. Default: 100. */
+  readonly slowStepMs?: number | undefined
   /** A driver of its own, with a loop of its own, for tests. Default: that of this thread. */
   readonly driver?: Driver | undefined
   /** Runs each pass in an order drawn from this seed. Needs a driver of its own. */
@@ -73,9 +79,10 @@ export class Runner extends RunnerCore {
     super({
       loop: loopFor(options),
       exceptionHandler: options.exceptionHandler,
+      defaultExceptionHandler: printReport,
       cleanupGraceMs: options.cleanupGraceMs,
       bridge: options.asyncLocalStorage === false ? null : asyncLocalStorageBridge(),
-      debug: (options.debug ?? process.env['CEDE_DEBUG'] === '1') ? new DebugMode() : null,
+      debug: (options.debug ?? process.env['CEDE_DEBUG'] === '1') ? new DebugMode(options.slowStepMs) : null,
       describeTasks: (tasks) => describeTasks(tasks),
     })
     this.#handleSignals = options.handleSignals
@@ -92,6 +99,15 @@ export class Runner extends RunnerCore {
    * @throws {ClosedError} at the call, after `close`
    */
   run<T>(main: Body<T>, options?: { readonly context?: Context | undefined }): Promise<Awaited<T>> {
+    return this.watched(main, options, (outcome) => outcome)
+  }
+
+  /** @internal Watches for signals until what `settle` makes of the outcome has settled. */
+  watched<T>(
+    main: Body<T>,
+    options: { readonly context?: Context | undefined } | undefined,
+    settle: (outcome: Promise<T>) => Promise<T>,
+  ): Promise<Awaited<T>> {
     const { task, outcome } = this.start(main, options)
     liveRunners.add(this)
     const signals = this.#signals()
@@ -106,12 +122,11 @@ export class Runner extends RunnerCore {
             },
             () => dumpTasks(),
           )
-    return outcome
-      .catch((error: unknown) => {
-        if (signalled && error instanceof CancelledError) signalWatch().expect(error)
-        throw error
-      })
-      .finally(() => unwatch?.()) as Promise<Awaited<T>>
+    const told = outcome.catch((error: unknown) => {
+      if (signalled && error instanceof CancelledError) signalWatch().expect(error)
+      throw error
+    })
+    return settle(told).finally(() => unwatch?.()) as Promise<Awaited<T>>
   }
 
   #signals(): readonly StopSignal[] {
@@ -160,8 +175,7 @@ export function run<T>(main: Body<T>, options: RunOptions = {}): Promise<Awaited
     throw new MisuseError(`run(): options were expected to be an object, found ${nameOf(options)}`)
   }
   const runner = new Runner(options)
-  const outcome = runner.run(main)
-  return closing(runner, outcome)
+  return runner.watched(main, undefined, (outcome) => closing(runner, outcome))
 }
 
 async function closing<T>(runner: Runner, outcome: Promise<T>): Promise<T> {

@@ -50,18 +50,22 @@ function headOf(tasks: readonly Task[]): string {
 function entryOf(task: Task, all: boolean): string {
   const lines: string[] = []
   lines.push(`${task.label === '' ? '' : ` (${task.label})`}: ${stateOf(task)}`)
-  const createdAt = task.runner.debug?.createdAt(task)
-  if (createdAt !== undefined) lines.push(`  created at ${createdAt}`)
-  else if (task.creatorId !== 0) lines.push(`  created by ${nameOfCreator(task)}`)
+  const origin = originOf(task)
+  if (origin !== null) lines.push(`  ${origin}`)
   const stack = all ? task.stack() : userLines(task.stack())
   if (stack !== '') lines.push(stack)
   return lines.join('\n')
 }
 
-/** Names of siblings are equal then, so that connections fold. */
-function nameOfCreator(task: Task): string {
-  for (const other of task.runner.tasks()) if (other.id === task.creatorId) return `task ${other.name}`
-  return 'a task that has ended'
+/** Where the task was made, as far as that is known: the line in debug mode, else the task that made it. */
+export function originOf(task: Task): string | null {
+  const createdAt = task.runner.debug?.createdAt(task)
+  if (createdAt !== undefined) return `created at ${createdAt}`
+  if (task.creatorId === 0) return null
+  for (const other of task.runner.tasks()) {
+    if (other.id === task.creatorId) return `created by task ${other.name}`
+  }
+  return 'created by a task that has ended'
 }
 
 function stateOf(task: Task): string {

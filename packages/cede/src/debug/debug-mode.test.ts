@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { coroutine, createTask, getRunningLoop, run, sleep } from 'cede'
+import { SimDriver } from 'cede/lowlevel'
+
+function collect(): {
+  messages: string[]
+  stacks: string[]
+  exceptionHandler: (c: { message: string; stack?: string | undefined }) => void
+} {
+  const messages: string[] = []
+  const stacks: string[] = []
+  return {
+    messages,
+    stacks,
+    exceptionHandler: (context) => {
+      messages.push(context.message)
+      if (context.stack !== undefined) stacks.push(context.stack)
+    },
+  }
+}
+
+const hello = coroutine('hello', function* () {
+  yield* sleep(1)
+})
+
+test('S17: a step that holds the loop for long is reported with the task and its stack', async () => {
+  const driver = new SimDriver()
+  const seen = collect()
+  function* busy() {
+    driver.elapse(250)
+    yield* sleep(1)
+    driver.elapse(99)
+  }
+  await run(
+    function* () {
+      yield* createTask(busy(), { name: 'busy' })
+    },
+    { driver, debug: true, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.equal(seen.messages.length, 1)
+  assert.match(seen.messages[0]!, /^task busy held the loop for 250 ms/)
+  assert.match(seen.stacks[0]!, /at busy /)
+})
+
+test('S17: a slow callback is reported by name', async () => {
+  const driver = new SimDriver()
+  const seen = collect()
+  function slow(): void {
+    driver.elapse(30)
+  }
+  await run(
+    function* () {
+      getRunningLoop().callSoon(slow)
+      yield* sleep(1)
+    },
+    { driver, debug: true, slowStepMs: 30, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.deepEqual(
+    seen.messages.map((message) => message.slice(0, 40)),
+    ['a callback (slow) held the loop for 30 m'],
+  )
+})
+
+test('without debug mode neither steps nor calls are watched', async () => {
+  const driver = new SimDriver()
+  const seen = collect()
+  await run(
+    function* () {
+      void hello()
+      driver.elapse(1000)
+      yield* sleep(1)
+    },
+    { driver, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.deepEqual(seen.messages, [])
+})
+
+test('a coroutine that was called and never run is reported when its task ends, with the place', async () => {
+  const driver = new SimDriver()
+  const seen = collect()
+  function* forgetful() {
+    void hello()
+    yield* hello()
+  }
+  await run(
+    function* () {
+      yield* createTask(forgetful(), { name: 'forgetful' })
+    },
+    { driver, debug: true, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.equal(seen.messages.length, 1)
+  assert.match(seen.messages[0]!, /^coroutine hello\(\) was called by task forgetful and never run/)
+  assert.match(seen.stacks[0]!, /at forgetful .*debug-mode\.test\.ts/)
+})

@@ -1,0 +1,21 @@
+/**
+ * What is printed when nobody else takes an error: the sentence, where the task was made, where it was, the error.
+ *
+ * The error is printed as the console prints errors, causes and members included; the stack of a report is a task's
+ * own, and shown without library lines.
+ */
+import type { ExceptionContext } from '../core/runner.ts'
+import { originOf, userLines } from './dump.ts'
+
+export function printReport(context: ExceptionContext): void {
+  const { message, error, task, stack } = context
+  const lines = [`cede: ${message}`]
+  if (task !== undefined) {
+    const origin = originOf(task)
+    if (origin !== null) lines.push(`  ${origin}`)
+  }
+  if (stack !== undefined) lines.push(userLines(stack))
+  const text = lines.filter((line) => line !== '').join('\n')
+  console.error(text)
+  if (error !== undefined) console.error(error)
+}
