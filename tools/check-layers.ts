@@ -24,6 +24,8 @@ const layers: Readonly<Record<string, number>> = {
   adapters: 4,
   debug: 4,
   testing: 4,
+  // The two composition roots; the one for Node stands on the portable one.
+  'run-portable.ts': 4.5,
   'run.ts': 5,
   doors: 6,
 }

@@ -134,3 +134,15 @@ test('every file has a map with its source in it, and declarations lead to the s
     for (const source of map.sources) assert.ok(existsSync(join(dirname(file), source)), `${file}: ${source}`)
   }
 })
+
+test('the door cede/core runs programs where there is nothing of Node', () => {
+  const program = `
+    for (const name of ['process', 'Buffer', 'setImmediate', 'clearImmediate', 'require']) delete globalThis[name]
+    const { run, sleep, gather, timeoutOr } = await import('cede/core')
+    const [a, b] = await run(function* () {
+      return yield* gather([sleep(5, 'slept'), timeoutOr(1, sleep(1_000, 'late'), 'cut')])
+    })
+    console.log(a, b)
+  `
+  assert.equal(runNode('--input-type=module', '--eval', program).trim(), 'slept cut')
+})

@@ -1,63 +1,25 @@
 /**
- * The composition root: the only file that knows which driver is used, how AsyncLocalStorage is kept, who prints
- * reports and what signals do.
+ * The composition root on Node, Bun and Deno: the only file that knows which driver is used, how AsyncLocalStorage is
+ * kept, who prints reports and what signals do. The part of it that needs no Node API is `run-portable.ts`.
  */
-import { CancelledError, MisuseError } from './core/errors.ts'
 import type { Context } from './core/context.ts'
-import type { Driver } from './core/driver.ts'
-import { Loop } from './core/loop.ts'
-import { nameOf } from './core/misuse.ts'
-import { RunnerCore, type ExceptionHandler } from './core/runner.ts'
+import { CancelledError } from './core/errors.ts'
 import type { Body } from './core/suspension.ts'
 import type { Task } from './core/task.ts'
-import { DebugMode } from './debug/debug-mode.ts'
-import { describeTasks, type DumpOptions } from './debug/dump.ts'
-import { printReport } from './debug/report.ts'
-import { HostDriver } from './drivers/host.ts'
 import { asyncLocalStorageBridge } from './interop/async-local-storage.ts'
 import { signalWatch, STOP_SIGNALS, type StopSignal } from './io/signals.ts'
+import {
+  dumpTasks,
+  runAlone,
+  Runner as PortableRunner,
+  type RunOptions as PortableRunOptions,
+} from './run-portable.ts'
 
-export interface RunOptions {
-  /** Told what no coroutine can receive: `{ message, error, task, ... }`. Default: prints to the console. */
-  readonly exceptionHandler?: ExceptionHandler | undefined
-  /** How long the cleanup of a cancelled scope may take, in milliseconds. Default: 10,000. */
-  readonly cleanupGraceMs?: number | undefined
+export interface RunOptions extends PortableRunOptions {
   /** Keeps AsyncLocalStorage per task. Default: true. */
   readonly asyncLocalStorage?: boolean | undefined
   /** Signals that cancel the main. Default: SIGINT and SIGTERM, each only if nobody else listens to it. */
   readonly handleSignals?: boolean | readonly StopSignal[] | undefined
-  /**
-   * Records where tasks are made, and reports coroutines that are never run and steps that hold the loop for long.
-   * Default: true if the environment has CEDE_DEBUG=1.
-   */
-  readonly debug?: boolean | undefined
-  /** In debug mode, steps and callbacks that take this many milliseconds are reported. Default: 100. */
-  readonly slowStepMs?: number | undefined
-  /** A driver of its own, with a loop of its own, for tests. Default: that of this thread. */
-  readonly driver?: Driver | undefined
-  /** Runs each pass in an order drawn from this seed. Needs a driver of its own. */
-  readonly shuffleSeed?: number | undefined
-}
-
-const loops = new WeakMap<Driver, Loop>()
-let threadLoop: Loop | null = null
-/** Runners that have begun and not been closed, for dumps. */
-const liveRunners = new Set<RunnerCore>()
-
-function loopFor(options: RunOptions): Loop {
-  const { driver, shuffleSeed } = options
-  if (driver === undefined) {
-    if (shuffleSeed !== undefined)
-      throw new MisuseError('run(): shuffleSeed was expected together with a driver, found it alone')
-    threadLoop ??= new Loop(new HostDriver())
-    return threadLoop
-  }
-  let loop = loops.get(driver)
-  if (loop === undefined) {
-    loop = new Loop(driver, { shuffleSeed })
-    loops.set(driver, loop)
-  }
-  return loop
 }
 
 /**
@@ -71,62 +33,45 @@ function loopFor(options: RunOptions): Loop {
  * console.log(await runner.run(sleep(1, 'first')), await runner.run(sleep(1, 'second')))
  * await runner.close()
  */
-export class Runner extends RunnerCore {
+export class Runner extends PortableRunner {
   readonly #handleSignals: boolean | readonly StopSignal[] | undefined
 
   /** @throws {RangeError} if `cleanupGraceMs` is negative */
-  constructor(options: RunOptions = {}) {
-    super({
-      loop: loopFor(options),
-      exceptionHandler: options.exceptionHandler,
-      defaultExceptionHandler: printReport,
-      cleanupGraceMs: options.cleanupGraceMs,
-      bridge: options.asyncLocalStorage === false ? null : asyncLocalStorageBridge(),
-      debug: (options.debug ?? process.env['CEDE_DEBUG'] === '1') ? new DebugMode(options.slowStepMs) : null,
-      describeTasks: (tasks) => describeTasks(tasks),
-    })
-    this.#handleSignals = options.handleSignals
-  }
-
-  /**
-   * Runs a main and returns its value.
-   *
-   * @param main an operation, or a function that makes one
-   * @param options.context context variables to run in; default: those of the runner, which persist between runs
-   * @returns a promise of its value; rejects with its error, with `CancelledError` if it was cancelled (a signal), with
-   *   `DeadlockError` if it waits for something that can never come
-   * @throws {MisuseError} at the call, inside a coroutine, or if `main` is no operation
-   * @throws {ClosedError} at the call, after `close`
-   */
-  run<T>(main: Body<T>, options?: { readonly context?: Context | undefined }): Promise<Awaited<T>> {
-    return this.watched(main, options, (outcome) => outcome)
+  constructor(options?: RunOptions) {
+    super(options, options?.asyncLocalStorage === false ? null : asyncLocalStorageBridge())
+    this.#handleSignals = options?.handleSignals
   }
 
   /** @internal Watches for signals until what `settle` makes of the outcome has settled. */
-  watched<T>(
+  override watched<T>(
     main: Body<T>,
     options: { readonly context?: Context | undefined } | undefined,
-    settle: (outcome: Promise<T>) => Promise<T>,
+    settle: (outcome: Promise<T>, task: Task<T>) => Promise<T>,
   ): Promise<Awaited<T>> {
-    const { task, outcome } = this.start(main, options)
-    liveRunners.add(this)
+    return super.watched(main, options, (outcome, task) => this.#watchSignals(outcome, task, settle))
+  }
+
+  async #watchSignals<T>(
+    outcome: Promise<T>,
+    task: Task<T>,
+    settle: (outcome: Promise<T>, task: Task<T>) => Promise<T>,
+  ): Promise<T> {
     const signals = this.#signals()
+    if (signals.length === 0) return settle(outcome, task)
     let signalled = false
-    const unwatch =
-      signals.length === 0
-        ? null
-        : signalWatch().watch(
-            signals,
-            (signal) => {
-              signalled = task.cancel({ reason: signal })
-            },
-            () => dumpTasks(),
-          )
+    const stop = (signal: StopSignal): void => {
+      signalled = task.cancel({ reason: signal })
+    }
+    const unwatch = signalWatch().watch(signals, stop, () => dumpTasks())
     const told = outcome.catch((error: unknown) => {
       if (signalled && error instanceof CancelledError) signalWatch().expect(error)
       throw error
     })
-    return settle(told).finally(() => unwatch?.()) as Promise<Awaited<T>>
+    try {
+      return await settle(told, task)
+    } finally {
+      unwatch()
+    }
   }
 
   #signals(): readonly StopSignal[] {
@@ -135,19 +80,6 @@ export class Runner extends RunnerCore {
     if (wanted === false || this.loop.driver.name === 'sim') return []
     if (wanted === true) return STOP_SIGNALS
     return STOP_SIGNALS.filter((signal) => signalWatch().isFree(signal))
-  }
-
-  override async close(reason?: unknown): Promise<void> {
-    await super.close(reason)
-    liveRunners.delete(this)
-  }
-
-  getLoop(): Loop {
-    return this.loop
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
   }
 }
 
@@ -170,35 +102,6 @@ export class Runner extends RunnerCore {
  * })
  * console.log(greeting)
  */
-export function run<T>(main: Body<T>, options: RunOptions = {}): Promise<Awaited<T>> {
-  if (typeof options !== 'object' || options === null) {
-    throw new MisuseError(`run(): options were expected to be an object, found ${nameOf(options)}`)
-  }
-  const runner = new Runner(options)
-  return runner.watched(main, undefined, (outcome) => closing(runner, outcome))
-}
-
-async function closing<T>(runner: Runner, outcome: Promise<T>): Promise<T> {
-  try {
-    return await outcome
-  } finally {
-    await runner.close('the main has ended')
-  }
-}
-
-/** Every task of this thread: name, state, since when, what it waits for and who holds that, where it was made, its stack. */
-export function dumpTasks(options?: DumpOptions): string {
-  const tasks: Task[] = []
-  const seen = new Set<Loop>()
-  for (const { loop } of liveRunners) {
-    if (seen.has(loop)) continue
-    seen.add(loop)
-    tasks.push(...loop.tasks())
-  }
-  return describeTasks(tasks, options)
-}
-
-/** The name of the driver that programs of this thread run on. */
-export function currentDriver(): string {
-  return threadLoop?.driver.name ?? 'node'
+export function run<T>(main: Body<T>, options?: RunOptions): Promise<Awaited<T>> {
+  return runAlone(new Runner(options), main)
 }

@@ -79,9 +79,18 @@ let entered: Context | null = null
 /** What callbacks run in, and code outside the loop. */
 let callbackContext: Context | null = null
 
-/** @internal The loop enters a callback's context; null leaves it. */
-export function setCallbackContext(context: Context | null): void {
+/** @internal The loop enters a callback's context, and afterwards what was there before. @returns what was there */
+export function setCallbackContext(context: Context | null): Context | null {
+  const before = callbackContext
   callbackContext = context
+  return before
+}
+
+/** @internal An eager step sets the context of `Context.run` around it aside, and puts it back. @returns what was there */
+export function setEnteredContext(context: Context | null): Context | null {
+  const before = entered
+  entered = context
+  return before
 }
 
 /** @internal The current context if it has any values, else null. */

@@ -3,12 +3,20 @@
  * allows and resume in constant time. Plain generator functions work everywhere too; see `frame.ts` for what is gained.
  */
 import { Frame, FRESH, LEFT, type FrameBody } from './frame.ts'
+import { printsAs } from './inspect.ts'
 import { notAnOperation, wrongArgument } from './misuse.ts'
 import { running } from './running.ts'
 import type { Coroutine, Operation } from './suspension.ts'
 
 /** One call of a wrapped function. */
 export class Call<T> extends Frame<T> {
+  static {
+    printsAs(
+      this.prototype as Call<unknown>,
+      (call) => `Coroutine(${call.name}${call.begun ? '' : ', not begun'})`,
+    )
+  }
+
   readonly #wrapper: { readonly name: string }
 
   constructor(body: FrameBody, wrapper: { readonly name: string }) {
@@ -115,7 +123,7 @@ export function bodyOf(act: string, operation: Operation<unknown>): FrameBody {
     operation.state = LEFT
     return operation.body!
   }
-  return operationFrom(act, operation)[Symbol.iterator]() as FrameBody
+  return operationFrom(act, operation)[Symbol.iterator]()
 }
 
 /** Checks what somebody gave for an operation, or what a callback returned. */

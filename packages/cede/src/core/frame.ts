@@ -15,6 +15,7 @@ import { steppedByHand, usedTwice, yieldedWithoutStar, awaited } from './misuse.
 import { answerProbe, answerReturn, PROBE } from './probe.ts'
 import { announce, cannotSuspend, forgetAnnounced, NOTHING, running, swallowed } from './running.ts'
 import type { Suspension, Wait } from './suspension.ts'
+import { throwInto } from './throw-into.ts'
 
 export const MAX_DIRECT_CALLS = 100
 
@@ -48,6 +49,8 @@ export const UNSTARTED = 1
 export const CLEANING = 2
 /** The plain generators below its body are frames of their own (or there are none). See `unwind.ts`. */
 export const SPLIT = 4
+/** Made by a split: a probe of the frame it was split from shows its lines already. */
+export const INNER = 32
 /** A scope that was cancelled and whose body did not end by itself. */
 export const UNWOUND = 16
 
@@ -86,6 +89,7 @@ export class Frame<T = unknown> {
         return { done: true, value: this.outcome as T }
       case THREW:
         this.state = LEFT
+        running.runner?.debug?.errorPassed(this.outcome)
         throw this.outcome
       case STACKED:
         if (value === PROBE) return answerProbe()
@@ -195,7 +199,7 @@ export function refuse(body: FrameBody, value: unknown): IteratorResult<Suspensi
     },
   })
   try {
-    return body.throw(error)
+    return throwInto(body, error)
   } finally {
     if (lent) Reflect.deleteProperty(IteratorPrototype, 'throw')
   }

@@ -5,6 +5,7 @@
  * when it is stepped, so whoever was woken by a settled future gets its value even if it is cancelled in between.
  */
 import { cancelledError, InvalidStateError, MisuseError } from './errors.ts'
+import { printsAs } from './inspect.ts'
 import { GIVE_WAY, Leaf } from './leaf.ts'
 import { nameOf } from './misuse.ts'
 import { answerProbe, PROBE } from './probe.ts'
@@ -21,6 +22,10 @@ export interface Waiter {
 }
 
 export class Future<T> implements Operation<T> {
+  static {
+    printsAs(this.prototype as Future<unknown>, (future) => `Future(${future.status})`)
+  }
+
   #status: FutureStatus = 'pending'
   #outcome: unknown = undefined
   /** None, one, or several in the order in which they came. */
@@ -29,6 +34,8 @@ export class Future<T> implements Operation<T> {
   readonly owner: Task | null
   /** @internal Somebody has received the outcome. */
   outcomeRead = false
+  /** Somebody was told of the outcome who waited for it, and will receive it. */
+  #received = false
   readonly #runner: Runner | null
 
   constructor()
@@ -110,16 +117,22 @@ export class Future<T> implements Operation<T> {
 
   /**
    * Calls `callback(this)` from the loop once the future is settled: in the next pass if it is settled already, never
-   * from inside this call.
+   * from inside this call. It runs in the context of this call, whoever settles the future.
    */
   addDoneCallback(callback: (future: this) => void): void {
-    const loop = (running.runner ?? this.#runner)?.loop
-    if (loop === undefined)
-      throw new InvalidStateError('addDoneCallback(): expected a running loop, found none')
-    const waiter: DoneCallback = {
-      callback: callback,
-      settled: () => loop.callSoon(() => callback(this)),
+    const runner = running.runner ?? this.#runner
+    if (runner === null) throw new InvalidStateError('addDoneCallback(): expected a running loop, found none')
+    const { loop } = runner
+    const scope = loop.callbackScope(runner)
+    const call = (): void => {
+      try {
+        callback(this)
+      } finally {
+        // Being told is not reading: who only keeps count of what is under way must not swallow a failure.
+        if (this.#status === 'failed' && !this.#received && !this.outcomeRead) loop.noteFailure(this)
+      }
     }
+    const waiter: DoneCallback = { callback: callback, settled: () => loop.callSoonIn(scope, call) }
     if (this.#status === 'pending') this.addWaiter(waiter)
     else waiter.settled()
   }
@@ -173,9 +186,19 @@ export class Future<T> implements Operation<T> {
       if (status === 'failed') this.#runner?.loop.noteFailure(this)
       return
     }
-    this.#waiters = null
-    if (waiters instanceof Set) for (const waiter of waiters) waiter.settled()
-    else waiters.settled()
+    if (waiters instanceof Set) {
+      // The list stays meanwhile: whoever is told may cancel others that stand in it, and those leave it untold.
+      for (const waiter of waiters) this.#tell(waiter)
+      this.#waiters = null
+    } else {
+      this.#waiters = null
+      this.#tell(waiters)
+    }
+  }
+
+  #tell(waiter: Waiter): void {
+    if ((waiter as Partial<DoneCallback>).callback === undefined) this.#received = true
+    waiter.settled()
   }
 
   /** @internal The outcome for one who waited: returned or thrown. */
@@ -221,6 +244,7 @@ export class Future<T> implements Operation<T> {
       this.owner.reportLost()
       return
     }
+    this.outcomeRead = true
     this.#runner?.report({
       message: 'a future failed and nobody waits for it',
       error: this.#outcome,

@@ -13,6 +13,7 @@ import { makesCoroutines } from './coroutine.ts'
 import type { Driver } from './driver.ts'
 import { ClosedError, MisuseError } from './errors.ts'
 import type { Future } from './future.ts'
+import { printsAs } from './inspect.ts'
 import { Instruments, type Instrument } from './instrument.ts'
 import { nameOf } from './misuse.ts'
 import { seededRandom } from './random.ts'
@@ -36,6 +37,10 @@ export interface LoopOptions {
 const SYSTEM: CallbackScope = { runner: null, context: null, enter: null }
 
 export class Loop {
+  static {
+    printsAs(this.prototype, (loop) => `Loop(${loop.driver.name}, ${String([...loop.tasks()].length)} tasks)`)
+  }
+
   readonly driver: Driver
   /** @internal */
   readonly ready: ReadyQueue = new ReadyQueue()
@@ -140,11 +145,7 @@ export class Loop {
 
   /** @internal Arms a timer of any kind; `act` is for the message about a bad duration. */
   arm(timer: Timer, delayMs: number, act: string): void {
-    if (typeof delayMs !== 'number' || Number.isNaN(delayMs)) {
-      throw new RangeError(
-        `${act}: a duration was expected to be a number of milliseconds, found ${nameOf(delayMs)}`,
-      )
-    }
+    requireNumber(delayMs, 'a duration', act)
     if (!this.#turning) this.#readClock()
     if (delayMs === Infinity) {
       timer.deadlineMs = Infinity
@@ -152,16 +153,21 @@ export class Loop {
     }
     if (delayMs < 0) this.timers.armAt(timer, this.#nowMs + delayMs)
     else this.timers.arm(timer, delayMs, this.#nowMs)
+    // Armed against a reading of this very moment: there is nothing to be moved by at the next one.
+    if (!this.#turning) this.timers.clockRead(0)
     this.#alarmChanged(timer)
+  }
+
+  /** @internal Arms a timer anew, which may be armed; refuses a bad duration before its old place is given up. */
+  rearm(timer: Timer, delayMs: number, act: string): void {
+    requireNumber(delayMs, 'a duration', act)
+    this.timers.disarm(timer)
+    this.arm(timer, delayMs, act)
   }
 
   /** @internal */
   armAt(timer: Timer, whenMs: number, act: string): void {
-    if (typeof whenMs !== 'number' || Number.isNaN(whenMs)) {
-      throw new RangeError(
-        `${act}: a time was expected to be a number of milliseconds, found ${nameOf(whenMs)}`,
-      )
-    }
+    requireNumber(whenMs, 'a time', act)
     timer.deadlineMs = whenMs
     if (whenMs === Infinity) return
     this.timers.armAt(timer, whenMs)
@@ -180,7 +186,11 @@ export class Loop {
    * @returns a handle that can take it back
    */
   callSoon(callback: Callback): Handle {
-    const handle = new Handle(this, checkedCallback('callSoon()', callback), this.#callbackScope())
+    const handle = new Handle(
+      this,
+      checkedCallback('callSoon()', callback),
+      this.callbackScope(running.runner),
+    )
     this.schedule(handle)
     return handle
   }
@@ -192,7 +202,11 @@ export class Loop {
    * @throws {RangeError} if `delayMs` is not a number
    */
   callLater(delayMs: number, callback: Callback): TimerHandle {
-    const handle = new TimerHandle(this, checkedCallback('callLater()', callback), this.#callbackScope())
+    const handle = new TimerHandle(
+      this,
+      checkedCallback('callLater()', callback),
+      this.callbackScope(running.runner),
+    )
     this.arm(handle, delayMs, 'callLater()')
     return handle
   }
@@ -204,9 +218,18 @@ export class Loop {
    * @throws {RangeError} if `whenMs` is not a number
    */
   callAt(whenMs: number, callback: Callback): TimerHandle {
-    const handle = new TimerHandle(this, checkedCallback('callAt()', callback), this.#callbackScope())
+    const handle = new TimerHandle(
+      this,
+      checkedCallback('callAt()', callback),
+      this.callbackScope(running.runner),
+    )
     this.armAt(handle, whenMs, 'callAt()')
     return handle
+  }
+
+  /** @internal `callSoon` in what was captured when the callback was registered. */
+  callSoonIn(scope: CallbackScope, callback: Callback): void {
+    this.schedule(new Handle(this, callback, scope))
   }
 
   /** @internal A callback of the library itself: no context, errors are bugs. */
@@ -231,8 +254,12 @@ export class Loop {
     return this.#turning ? this.#nowMs : this.#readClock()
   }
 
-  #callbackScope(): CallbackScope {
-    const { runner } = running
+  /**
+   * @internal What a callback that is registered now runs in. One that is registered from outside, in an event of the
+   * host, belongs to the run that there is; if there are several, to none, and can make no tasks.
+   */
+  callbackScope(registeredBy: Runner | null): CallbackScope {
+    const runner = registeredBy ?? this.#onlyRunner()
     if (runner === null) return SYSTEM
     const enter = runner.bridge === null ? null : runner.bridge.capture()
     return { runner, context: inheritContext(), enter }
@@ -242,7 +269,9 @@ export class Loop {
   runCallback(callback: Callback, scope: CallbackScope): void {
     leaveStep()
     running.runner = scope.runner
-    setCallbackContext(scope.context)
+    const outside = setCallbackContext(scope.context)
+    const debug = scope.runner?.debug ?? null
+    const startedMs = debug === null ? 0 : this.time()
     try {
       if (scope.enter === null) callback()
       else scope.enter(callback)
@@ -252,8 +281,15 @@ export class Loop {
         error,
       })
     } finally {
-      setCallbackContext(null)
+      setCallbackContext(outside)
+      if (debug !== null) debug.callbackRan(scope.runner!, callback, this.time() - startedMs)
     }
+  }
+
+  #onlyRunner(): Runner | null {
+    if (this.#runners.size !== 1) return null
+    for (const runner of this.#runners) return runner
+    return null
   }
 
   #reporter(runner: Runner | null): Pick<Runner, 'report'> {
@@ -306,9 +342,17 @@ export class Loop {
     }
   }
 
+  /** @internal Settles when all failures of ended tasks that nobody waits for have been reported. */
+  async failuresReported(): Promise<void> {
+    if (this.#failures.length > 0) await new Promise<void>((resolve) => this.driver.afterMicrotasks(resolve))
+  }
+
   /** @internal From the driver: nothing outside can call in any more. */
   stalled(): void {
-    for (const runner of [...this.#runners]) runner.stalled()
+    const runners = [...this.#runners]
+    for (const runner of runners) runner.stalled()
+    // Where shields hold that cancel back nothing has moved, and nobody would ask again.
+    if (this.ready.length === 0) for (const runner of runners) runner.stalled()
   }
 
   /** Adds an instrument. @returns how to take it off */
@@ -329,6 +373,12 @@ export class Loop {
             this.#reporter(null).report({ message: 'an instrument threw and was taken off', error }),
           )
   }
+}
+
+/** @throws {RangeError} unless `ms` is a number */
+export function requireNumber(ms: unknown, what: string, act: string): void {
+  if (typeof ms === 'number' && !Number.isNaN(ms)) return
+  throw new RangeError(`${act}: ${what} was expected to be a number of milliseconds, found ${nameOf(ms)}`)
 }
 
 function checkedCallback(act: string, callback: unknown): Callback {

@@ -75,7 +75,7 @@ function insteadOfPassing(value: unknown): string {
   return 'an operation is what a call of a `function*` or of a function of Cede returns'
 }
 
-function calling(fn: (...args: never) => unknown): string {
+function calling(fn: { readonly name: string }): string {
   return `${fn.name === '' ? 'f' : fn.name}()`
 }
 
@@ -97,7 +97,7 @@ export function nameOf(value: unknown): string {
     case 'object':
       break
     default:
-      return `a ${typeof value} (${String(value)})`
+      return `a ${typeof value} (${(value as number | bigint | boolean | symbol).toString()})`
   }
   if (Array.isArray(value)) return 'an array'
   if (isGeneratorLike(value)) return 'a generator'

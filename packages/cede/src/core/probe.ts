@@ -14,10 +14,12 @@ import type { Suspension } from './suspension.ts'
 export const PROBE: unique symbol = Symbol('cede.probe')
 export const RETURN_PROBE: unique symbol = Symbol('cede.returnProbe')
 
-const STAY: IteratorYieldResult<Suspension> = { done: false, value: undefined as unknown as Suspension }
+/** An object of our own: not every engine hands the result itself through a chain of `yield*`, but all hand the value. */
+const STAYED = { stayed: true } as unknown as Suspension
+const STAY: IteratorYieldResult<Suspension> = { done: false, value: STAYED }
 
-/** Frames that a probe captures at most. */
-const PROBE_STACK_LIMIT = 200
+/** Native frames that a probe captures at most, two for each `yield*`: more than the native stack can hold of them. */
+const PROBE_STACK_LIMIT = 20_000
 
 let captured: string | null = null
 
@@ -34,7 +36,7 @@ export function answerReturn<T>(value: T): IteratorResult<Suspension, T> {
 
 /** True for the answer to RETURN_PROBE. */
 export function stayed(result: IteratorResult<unknown, unknown>): boolean {
-  return result === STAY
+  return result.value === STAYED
 }
 
 /**

@@ -5,9 +5,11 @@
  * host: drivers, signals, reports.
  */
 import type { Call } from './coroutine.ts'
-import { Context, type ContextBridge } from './context.ts'
+import { Context, inheritContext, setEnteredContext, type ContextBridge } from './context.ts'
 import { cancelledError, ClosedError, DeadlockError, MisuseError, withoutStack } from './errors.ts'
 import type { Future } from './future.ts'
+import { printsAs } from './inspect.ts'
+import type { Instrument } from './instrument.ts'
 import type { Loop } from './loop.ts'
 import { running } from './running.ts'
 import type { Body, Operation } from './suspension.ts'
@@ -21,17 +23,29 @@ export interface ExceptionContext {
   readonly future?: Future<unknown> | undefined
   /** A stack that belongs to the report, if it is not that of the error. */
   readonly stack?: string | undefined
+  /** In debug mode: where the task was made. */
+  readonly createdAt?: string | undefined
+  /** In debug mode: the coroutines that the error passed through after the ones in its stack, innermost line first. */
+  readonly outerStack?: string | undefined
 }
 
 export type ExceptionHandler = (context: ExceptionContext) => void
 
 /** What debug mode watches; core calls it if it is there. */
 export interface DebugHooks {
+  /** Put onto the loop while the runner has work. */
+  readonly instrument: Instrument
+  /** A callback of this runner has run for `tookMs` milliseconds. */
+  callbackRan(runner: RunnerCore, callback: () => void, tookMs: number): void
   coroutineCalled(call: Call<unknown>): void
   taskCreated(task: Task): void
   taskEnded(task: Task): void
   /** Where the task was made, or undefined if that is not known. */
   createdAt(task: Task): string | undefined
+  /** An error leaves a frame for the one around it; called with that one on the native stack. */
+  errorPassed(error: unknown): void
+  /** The lines of the frames that an error has passed through, or undefined if there are none. */
+  outerStack(error: unknown): string | undefined
 }
 
 export interface RunnerParts {
@@ -50,6 +64,10 @@ export interface RunnerParts {
 export const DEFAULT_CLEANUP_GRACE_MS = 10_000
 
 export class RunnerCore {
+  static {
+    printsAs(this.prototype, (runner) => `Runner(${String([...runner.tasks()].length)} tasks)`)
+  }
+
   readonly loop: Loop
   /** @internal */
   readonly bridge: ContextBridge | null
@@ -57,8 +75,8 @@ export class RunnerCore {
   readonly debug: DebugHooks | null
   /** How long the cleanup of a cancelled scope may take, in milliseconds. */
   readonly cleanupGraceMs: number
-  /** Context variables of the mains; they persist from one `run` to the next. */
-  readonly context: Context = new Context()
+  /** Context variables of the mains: at first a copy of those here; they persist from one `run` to the next. */
+  readonly context: Context = inheritContext() ?? new Context()
   /** Told what no coroutine can receive. May be replaced at any time; null: the default, which prints. */
   exceptionHandler: ExceptionHandler | null
   readonly #defaultExceptionHandler: ExceptionHandler
@@ -73,10 +91,11 @@ export class RunnerCore {
   #activities = 0
   #state: 'open' | 'closing' | 'closed' = 'open'
   #deadlock: DeadlockError | null = null
+  #unwatch: (() => void) | null = null
 
   constructor(parts: RunnerParts) {
     const graceMs = parts.cleanupGraceMs ?? DEFAULT_CLEANUP_GRACE_MS
-    if (!(graceMs >= 0)) {
+    if (!(typeof graceMs === 'number' && graceMs >= 0)) {
       throw new RangeError(
         `run(): cleanupGraceMs was expected to be 0 or more milliseconds, found ${String(graceMs)}`,
       )
@@ -111,8 +130,8 @@ export class RunnerCore {
       task.asFuture().addWaiter({
         settled: () => {
           this.#finish()
-          const deadlock = this.#takeDeadlock()
-          if (deadlock !== null) reject(deadlock)
+          this.#deadlock = null
+          if (task.reason instanceof DeadlockError) reject(task.reason)
           else if (task.status === 'done') resolve(task.outcome as T)
           else if (task.status === 'failed') reject(task.outcome)
           else reject(cancelledError('run()', task.reason))
@@ -131,7 +150,12 @@ export class RunnerCore {
    */
   async close(reason: unknown = 'the runner was closed'): Promise<void> {
     this.refuseInsideStep('close()')
-    if (this.#state === 'closed') return
+    this.#closed ??= this.#endAll(reason)
+    await this.#closed
+  }
+  #closed: Promise<void> | null = null
+
+  async #endAll(reason: unknown): Promise<void> {
     this.#state = 'closing'
     this.#begin()
     try {
@@ -142,6 +166,7 @@ export class RunnerCore {
         for (const task of this.#closing) task.cancel({ reason })
         await ended
       }
+      await this.loop.failuresReported()
     } finally {
       this.#finish()
       this.#state = 'closed'
@@ -158,11 +183,16 @@ export class RunnerCore {
   }
 
   #begin(): void {
-    if (this.#activities++ === 0) this.loop.addRunner(this)
+    if (this.#activities++ > 0) return
+    this.loop.addRunner(this)
+    if (this.debug !== null) this.#unwatch = this.loop.addInstrument(this.debug.instrument)
   }
 
   #finish(): void {
-    if (--this.#activities === 0) this.loop.removeRunner(this)
+    if (--this.#activities > 0) return
+    this.loop.removeRunner(this)
+    this.#unwatch?.()
+    this.#unwatch = null
   }
 
   // ------------------------------------------------------------------ tasks
@@ -214,8 +244,27 @@ export class RunnerCore {
 
   // ------------------------------------------------------------------ what nobody receives
 
-  /** Tells the exception handler; if that throws, the default one is told of both. */
+  /**
+   * Tells the exception handler, in the context of the task that it is about; if the handler throws, the default one is
+   * told of both.
+   */
   report(context: ExceptionContext): void {
+    const { task } = context
+    if (task === undefined) this.#tellHandler(context)
+    else (task.context ?? new Context()).run(() => this.#tellHandler(this.#withPlaces(context, task)))
+  }
+
+  #withPlaces(context: ExceptionContext, task: Task): ExceptionContext {
+    const createdAt = this.debug?.createdAt(task)
+    const outerStack = context.error === undefined ? undefined : this.debug?.outerStack(context.error)
+    return {
+      ...context,
+      ...(createdAt === undefined ? {} : { createdAt }),
+      ...(outerStack === undefined ? {} : { outerStack }),
+    }
+  }
+
+  #tellHandler(context: ExceptionContext): void {
     const handler = this.exceptionHandler
     if (handler !== null) {
       try {
@@ -240,20 +289,21 @@ export class RunnerCore {
   stalled(): void {
     const tasks = [...this.tasks()]
     if (tasks.length === 0) return
-    if (this.#deadlock !== null) {
-      // Cleanup itself waits for ever, and has no grace that could end it.
-      for (const task of tasks) if (task.status === 'waiting') task.finish('failed', this.#deadlock)
+    const deadlock = this.#deadlock
+    if (deadlock !== null) {
+      // Cleanup itself waits for ever, and has no grace that could end it; or a shield holds the cancel back.
+      for (const task of tasks) {
+        if (task.status !== 'waiting') continue
+        task.waiting?.unpark(task)
+        task.finish('failed', deadlock)
+      }
       return
     }
     const report = this.#describeTasks(tasks)
     this.#deadlock = withoutStack(() => new DeadlockError(report))
     for (const task of tasks) task.cancel({ reason: this.#deadlock })
-  }
-
-  #takeDeadlock(): DeadlockError | null {
-    const deadlock = this.#deadlock
-    this.#deadlock = null
-    return deadlock
+    // Those that were cancelled before and hang in their cleanup have not been moved by that.
+    if (tasks.every((task) => task.status === 'waiting')) this.stalled()
   }
 }
 
@@ -264,9 +314,11 @@ function stepEagerly(task: Task): void {
   const before = { ...running }
   running.innermost = null
   running.outermost = null
+  const entered = setEnteredContext(null)
   try {
     task.run()
   } finally {
+    setEnteredContext(entered)
     Object.assign(running, before)
     if (before.task !== null && before.task.target !== null) running.credit = 0
   }
@@ -278,9 +330,11 @@ function namesOf(tasks: Iterable<Task>): string {
     .join('\n')
 }
 
-function printException({ message, error, stack }: ExceptionContext): void {
+function printException({ message, error, stack, createdAt, outerStack }: ExceptionContext): void {
   const lines: unknown[] = [`cede: ${message}`]
+  if (createdAt !== undefined) lines.push(`\n  (the task was created at ${createdAt})`)
   if (stack !== undefined) lines.push(`\n${stack}`)
   if (error !== undefined) lines.push('\n', error)
+  if (outerStack !== undefined) lines.push(`\n  and further out\n${outerStack}`)
   console.error(...lines)
 }

@@ -16,6 +16,7 @@ import {
   suspendedBelow,
   UNWOUND,
 } from './frame.ts'
+import { printsAs } from './inspect.ts'
 import { cannotSuspend, NOTHING, running, swallowed } from './running.ts'
 import type { Body, Suspension } from './suspension.ts'
 import type { Task } from './task.ts'
@@ -44,6 +45,13 @@ export interface CancelScope {
 }
 
 export class Scope<T = unknown> extends Frame<T> implements CancelScope {
+  static {
+    printsAs(
+      this.prototype as Scope,
+      (scope) => `Scope(${scope.cancelled ? 'cancelled' : scope.ended ? 'ended' : 'open'})`,
+    )
+  }
+
   /** @internal The task it belongs to; null until it is entered. */
   task: Task | null = null
   /** @internal The scope around it in the same task. */
@@ -61,7 +69,7 @@ export class Scope<T = unknown> extends Frame<T> implements CancelScope {
 
   cancel(options?: CancelOptions): boolean {
     const graceMs = options?.graceMs
-    if (graceMs !== undefined && !(graceMs >= 0)) {
+    if (graceMs !== undefined && !(typeof graceMs === 'number' && graceMs >= 0)) {
       throw new RangeError(
         `cancel(): graceMs was expected to be 0 or more milliseconds, found ${String(graceMs)}`,
       )

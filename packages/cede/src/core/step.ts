@@ -11,6 +11,7 @@ import {
   RETURNED,
   SPLIT,
   THREW,
+  UNSTARTED,
   refuse,
   CALL_THROUGH_LOOP,
   type Frame,
@@ -63,7 +64,7 @@ function drive(task: Task, mode: ResumeMode | typeof REFUSE, value: unknown): vo
     let result: IteratorResult<Suspension, unknown> | null
     try {
       if (mode === RESUME) {
-        if (frame.flags !== 0) frame.flags &= CLEANING | SPLIT | SUSPENDED_IN_CLEANUP
+        if (frame.flags !== 0) frame.flags &= ~UNSTARTED
         result = frame.body!.next(value)
       } else if (mode === UNWIND) {
         const engaged = engage(task)
@@ -112,6 +113,16 @@ function drive(task: Task, mode: ResumeMode | typeof REFUSE, value: unknown): vo
         task.park(wait)
         return
       } catch (error) {
+        if (task.waiting === null) {
+          // It had ended the wait already, and the task is ready: the error has nobody else to tell.
+          task.runner.report({
+            message: `a wait of ${task.describeSelf()} threw while it was parked on`,
+            error,
+            task,
+          })
+          return
+        }
+        if (task.runner.loop.instrument !== null) task.runner.loop.instrument.unparked(task, wait)
         task.waiting = null
         task.status = 'running'
         frame = task.top

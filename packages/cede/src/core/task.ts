@@ -7,9 +7,10 @@
  */
 import { bodyOf, labelOf } from './coroutine.ts'
 import { inheritContext, type Context } from './context.ts'
-import { CLAIMED, type Frame, LEFT, UNSTARTED } from './frame.ts'
+import { CLAIMED, type Frame, INNER, LEFT, UNSTARTED } from './frame.ts'
 import { Future, type FutureStatus } from './future.ts'
 import { InvalidStateError, MisuseError } from './errors.ts'
+import { printsAs } from './inspect.ts'
 import { probeStack } from './probe.ts'
 import type { Runner } from './runner.ts'
 import { OPERATIONS_PER_STEP, running } from './running.ts'
@@ -42,6 +43,13 @@ let tasksMade = 0
 const doneCallbacks = new WeakMap<Task, { callback: (task: never) => void; wrapped: () => void }[]>()
 
 export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelScope {
+  static {
+    printsAs(this.prototype as Task, (task) => {
+      const wait = task.waitsFor()
+      return `Task(${task.name}: ${task.status}${wait === null ? '' : `, waits for ${wait.what}`})`
+    })
+  }
+
   /** @internal */
   readonly runner: Runner
   /** Counts the tasks of this thread. */
@@ -148,16 +156,16 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
   addDoneCallback(callback: (task: this) => void): void {
     const future = this.asFuture()
     const wrapped = (): void => callback(this)
-    let registered = doneCallbacks.get(this as Task)
-    if (registered === undefined) doneCallbacks.set(this as Task, (registered = []))
-    registered.push({ callback: callback as (task: never) => void, wrapped })
+    let registered = doneCallbacks.get(this)
+    if (registered === undefined) doneCallbacks.set(this, (registered = []))
+    registered.push({ callback: callback, wrapped })
     future.addDoneCallback(wrapped)
   }
 
   /** Takes back every registration of `callback`. @returns how many there were */
   removeDoneCallback(callback: (task: this) => void): number {
     let removed = 0
-    for (const registered of doneCallbacks.get(this as Task) ?? []) {
+    for (const registered of doneCallbacks.get(this) ?? []) {
       if (registered.callback === callback) removed += this.asFuture().removeDoneCallback(registered.wrapped)
     }
     return removed
@@ -194,7 +202,7 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
     if (this.status === 'running') return linesOf(new Error('running').stack)
     const parts: string[] = []
     for (let frame: Frame | null = this.top; frame !== null; frame = frame.parent) {
-      if (frame.body === null || (frame.flags & UNSTARTED) !== 0) continue
+      if (frame.body === null || (frame.flags & (UNSTARTED | INNER)) !== 0) continue
       const stack = probeStack(frame.body)
       parts.push(stack === null ? '    at (a foreign iterator)' : linesOf(stack))
     }
@@ -322,7 +330,8 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
   /** @internal */
   reportLost(): void {
     if (this.outcomeRead) return
-    if (this.future !== null) this.future.outcomeRead = true
+    // Made if need be, so that one who asks for the outcome later does not bring on a second report.
+    this.asFuture().outcomeRead = true
     this.runner.report({
       message: `${this.describeSelf()} failed and nobody waits for it`,
       error: this.outcome,

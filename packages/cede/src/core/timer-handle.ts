@@ -86,8 +86,7 @@ export class TimerHandle extends Timer {
    */
   reschedule(delayMs: number): boolean {
     if (this.#callback === null || (this.list === null && this.#queued)) return false
-    this.#loop.timers.disarm(this)
-    this.#loop.arm(this, delayMs, 'reschedule()')
+    this.#loop.rearm(this, delayMs, 'reschedule()')
     return true
   }
 

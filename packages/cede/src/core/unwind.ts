@@ -18,7 +18,18 @@
  * unwound by the same rules; frames above the cleaning one are unwound by a nested unwinding first.
  */
 import { RefusedToEndError } from './errors.ts'
-import { CLEANING, Frame, LEFT, SPLIT, STACKED, THREW, UNSTARTED, UNWOUND, type FrameBody } from './frame.ts'
+import {
+  CLEANING,
+  Frame,
+  INNER,
+  LEFT,
+  SPLIT,
+  STACKED,
+  THREW,
+  UNSTARTED,
+  UNWOUND,
+  type FrameBody,
+} from './frame.ts'
 import { RETURN_PROBE, stayed } from './probe.ts'
 import { Scope } from './scope.ts'
 import type { Suspension } from './suspension.ts'
@@ -35,6 +46,8 @@ export class Unwinding extends Scope {
   frame: Frame | null = null
   /** How often that frame was returned again because its cleanup went on waiting after the grace. */
   forced = 0
+  /** How many cleanups whose grace is spent this one lies in: each was cut and began the next. */
+  readonly depth: number
   #held: { error: unknown } | null = null
   #graceTimer: TimerHandle | null = null
   #graceEndMs: number
@@ -46,9 +59,12 @@ export class Unwinding extends Scope {
     this.shielded = true
     // Inside a cleanup whose grace is spent there is no grace left.
     this.cancelled = enclosing?.cancelled ?? false
+    this.depth = enclosing?.cancelled === true ? enclosing.depth + 1 : 0
     const { graceMs } = task.target!
     const { runner } = task
-    this.#graceEndMs = runner.loop.now() + (graceMs >= 0 ? graceMs : runner.cleanupGraceMs)
+    const ownEndMs = runner.loop.now() + (graceMs >= 0 ? graceMs : runner.cleanupGraceMs)
+    // What cleanup does inside a cleanup has to end with it.
+    this.#graceEndMs = enclosing === null ? ownEndMs : Math.min(ownEndMs, enclosing.#graceEndMs)
   }
 
   /** Keeps the first error of cleanup for the scope that reports; later ones have nobody else to tell. */
@@ -91,11 +107,14 @@ export class Unwinding extends Scope {
     const task = this.task!
     this.#graceTimer = null
     this.cancelled = true
-    task.runner.report({
-      message: `the cleanup of ${task.describeSelf()} was cut short: it was expected to end within its grace (graceMs), and still waits`,
-      task,
-      stack: task.stack(),
-    })
+    // Otherwise the cleanup around this one has been reported, which has to end at the same time.
+    if (this.enclosing?.cancelled !== true) {
+      task.runner.report({
+        message: `the cleanup of ${task.describeSelf()} was cut short: it was expected to end within its grace (graceMs), and still waits`,
+        task,
+        stack: task.stack(),
+      })
+    }
     this.runHooks()
     task.cancelArrived()
   }
@@ -121,6 +140,10 @@ export function engage(task: Task): Frame | null {
     return frame
   }
   if (unwinding === null || unwinding.frame !== null) {
+    if (unwinding !== null && unwinding.depth >= MAX_FORCED_RETURNS) {
+      giveUp(task)
+      return null
+    }
     unwinding = new Unwinding(task, unwinding)
     task.unwinding = unwinding
   }
@@ -157,7 +180,7 @@ export function returnFrame(task: Task, frame: Frame): IteratorResult<Suspension
   for (let i = 1; i < chain.length; i++) {
     const inner = new Frame(chain[i]!)
     inner.state = STACKED
-    inner.flags = SPLIT
+    inner.flags = SPLIT | INNER
     inner.parent = task.top
     task.top = inner
   }
@@ -224,6 +247,8 @@ function endUnwinding(task: Task, unwinding: Unwinding): void {
 
 /** The task is failed where it stands; its frames are dropped and never stepped again. */
 function giveUp(task: Task): void {
+  // It stands at a wait that the loop has not parked it on.
+  task.status = 'waiting'
   const stack = task.stack()
   for (let unwinding = task.unwinding; unwinding !== null; unwinding = unwinding.enclosing) unwinding.end()
   task.unwinding = null

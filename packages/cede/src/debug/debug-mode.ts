@@ -30,14 +30,16 @@ export class DebugMode implements DebugHooks {
   /** @param slowStepMs steps and callbacks that take longer are reported */
   constructor(slowStepMs: number = DEFAULT_SLOW_STEP_MS) {
     this.#slowStepMs = slowStepMs
-    let startedMs = 0
+    // Steps nest: an eager task is stepped inside the step that makes it.
+    const startedMs: number[] = []
     this.instrument = {
       stepBegins: (task) => {
-        startedMs = task.runner.loop.time()
+        startedMs.push(task.runner.loop.time())
       },
       stepEnds: (task) => {
-        if (task.runner.debug === this)
-          this.#ran(task.runner, task.describeSelf(), task.runner.loop.time() - startedMs, task)
+        const began = startedMs.pop()
+        if (began !== undefined && task.runner.debug === this)
+          this.#ran(task.runner, task.describeSelf(), task.runner.loop.time() - began, task)
       },
     }
   }

@@ -9,6 +9,7 @@ import {
   sleep,
   sleepForever,
   taskGroup,
+  type Operation,
   type Task,
 } from 'cede'
 import { SimDriver, WaitQueue } from 'cede/lowlevel'

@@ -8,7 +8,7 @@ import type { ExceptionContext } from '../core/runner.ts'
 import { originOf, userLines } from './dump.ts'
 
 export function printReport(context: ExceptionContext): void {
-  const { message, error, task, stack } = context
+  const { message, error, task, stack, outerStack } = context
   const lines = [`cede: ${message}`]
   if (task !== undefined) {
     const origin = originOf(task)
@@ -18,4 +18,5 @@ export function printReport(context: ExceptionContext): void {
   const text = lines.filter((line) => line !== '').join('\n')
   console.error(text)
   if (error !== undefined) console.error(error)
+  if (outerStack !== undefined) console.error(`  and further out\n${outerStack}`)
 }

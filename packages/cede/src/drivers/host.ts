@@ -119,7 +119,11 @@ export class HostDriver implements Driver {
     else host.process?.off?.('beforeExit', this.#beforeExit)
   }
 
-  readonly #beforeExit = (): void => this.#host!.stalled()
+  readonly #beforeExit = (): void => {
+    this.#host!.stalled()
+    // What that has woken may come to wait again without any help of the host, which would then just exit.
+    if (this.#turnAsked) soon(() => {})
+  }
 
   /** The timer keeps the process alive only while somebody needs it. */
   #holdTimer(): void {

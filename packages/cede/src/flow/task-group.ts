@@ -99,6 +99,8 @@ class Group<T> implements TaskGroup {
     const limited = this.#room === null ? operation : inTurn(this, operation)
     const task = this.#runner.createTask<R>(limited, options, 'createTask()')
     this.#crowd.add(task)
+    // An eager child may have stopped the group before it was a member.
+    if (this.#stopping) task.cancel(this.#stopOptions)
     return task
   }
 
@@ -115,10 +117,12 @@ class Group<T> implements TaskGroup {
   /** Body and children have to end now. */
   stop(options: CancelOptions): void {
     this.#stopping = true
+    this.#stopOptions = options
     this.scope.cancel(options)
     for (const task of this.tasks) task.cancel(options)
   }
   #stopping = false
+  #stopOptions: CancelOptions = {}
 
   fail(error: unknown, name: string): void {
     this.errors.push(error)
@@ -133,7 +137,7 @@ class Group<T> implements TaskGroup {
     }
   }
 
-  get stopOptions(): CancelOptions | null {
+  get cancelOptions(): CancelOptions | null {
     return this.#cancelOptions
   }
 
@@ -242,7 +246,7 @@ const grouped = coroutine(
       if (inside && group.errors.length > 0) throw group.error()
     }
     if (group.errors.length > 0) throw group.error()
-    if (!bodyEnded) throw cancelledError('the task group', group.stopOptions?.reason)
+    if (!bodyEnded) throw cancelledError('the task group', group.cancelOptions?.reason)
     return value
   },
 )
@@ -262,7 +266,8 @@ const startChild = coroutine(
     }
     const task = group.createTask(reporting(child, ready), options)
     const watch = (): void => {
-      if (readiness.done()) return
+      // The failure of the child has cancelled this start already: nobody waits for the readiness any more.
+      if (left || readiness.done()) return
       if (task.status === 'failed') {
         readiness.setException(task.exception())
       } else {
@@ -274,12 +279,14 @@ const startChild = coroutine(
       }
     }
     task.addDoneCallback(watch)
+    let left = false
     let waiting = true
     try {
       const value = yield* readiness
       waiting = false
       return value
     } finally {
+      left = true
       task.removeDoneCallback(watch)
       if (waiting && !task.done()) yield* cancelAndWait(task, { reason: 'its start was cancelled' })
     }

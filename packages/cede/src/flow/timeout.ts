@@ -5,6 +5,7 @@
 import { InvalidStateError, TimeoutError, cancelledError, withoutStack } from '../core/errors.ts'
 import { RETURNED, THREW } from '../core/frame.ts'
 import { MisuseError } from '../core/errors.ts'
+import { requireNumber } from '../core/loop.ts'
 import { nameOf } from '../core/misuse.ts'
 import type { Entry } from '../core/ready-queue.ts'
 import { BodyScope, type CancelScope } from '../core/scope.ts'
@@ -92,6 +93,7 @@ class Timeout<T> extends BodyScope<T, TimeoutScope> implements TimeoutScope {
 
   set deadlineMs(whenMs: number) {
     this.#requireOpen('deadlineMs')
+    requireNumber(whenMs, 'a time', 'deadlineMs')
     this.#disarm()
     const { loop } = this.task!.runner
     this.#deadline = new Deadline(this)
@@ -100,9 +102,7 @@ class Timeout<T> extends BodyScope<T, TimeoutScope> implements TimeoutScope {
 
   reschedule(ms: number): void {
     this.#requireOpen('reschedule()')
-    if (typeof ms !== 'number' || Number.isNaN(ms)) {
-      throw new RangeError(`reschedule(): a number of milliseconds was expected, found ${nameOf(ms)}`)
-    }
+    requireNumber(ms, 'a duration', 'reschedule()')
     this.#disarm()
     const { loop } = this.task!.runner
     this.#deadline = new Deadline(this)

@@ -2,6 +2,7 @@
 import { coroutine } from '../core/coroutine.ts'
 import { wrongArgument } from '../core/misuse.ts'
 import type { Coroutine, Suspension } from '../core/suspension.ts'
+import { WaitQueue } from '../core/wait-queue.ts'
 import { until } from './until.ts'
 
 /** An async iterable whose `next` is an operation. */
@@ -46,6 +47,9 @@ class Reader<T> implements AsyncIterableReader<T> {
   /** Asked for, and not received by anyone yet. */
   #asked: Promise<IteratorResult<T, unknown>> | null = null
   #ended = false
+  /** Each item goes to one reader: whoever comes while another waits is next. */
+  #reading = false
+  readonly #turns: WaitQueue = new WaitQueue(() => ({ what: 'the next item of an async iterable, in turn' }))
 
   constructor(iterator: AsyncIterator<T>) {
     this.#iterator = iterator
@@ -60,6 +64,16 @@ class Reader<T> implements AsyncIterableReader<T> {
   }
 
   *take(): Generator<Suspension, IteratorResult<T, undefined>> {
+    if (this.#reading) yield* this.#turns.wait()
+    this.#reading = true
+    try {
+      return yield* this.#ask()
+    } finally {
+      this.#reading = this.#turns.wakeOne()
+    }
+  }
+
+  *#ask(): Generator<Suspension, IteratorResult<T, undefined>> {
     if (this.#ended) return { done: true, value: undefined }
     this.#asked ??= this.#iterator.next()
     try {

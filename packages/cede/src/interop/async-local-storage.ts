@@ -11,9 +11,9 @@
  */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { ContextBridge } from '../core/context.ts'
-import type { Suspension, Operation, Body, Coroutine } from '../core/suspension.ts'
+import type { Suspension, Body, Coroutine } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
-import { coroutine } from '../core/coroutine.ts'
+import { coroutine, operationFrom } from '../core/coroutine.ts'
 
 const MANUAL = { requireManualDestroy: true }
 
@@ -92,8 +92,7 @@ const inStore = coroutine(
     const before = storage.getStore()
     storage.enterWith(value)
     try {
-      const operation: Operation<unknown> = typeof body === 'function' ? body() : body
-      return yield* operation
+      return yield* operationFrom('withStore()', typeof body === 'function' ? body() : body)
     } finally {
       storage.enterWith(before)
     }

@@ -3,7 +3,8 @@ import { cancelledError } from '../core/errors.ts'
 import { Leaf } from '../core/leaf.ts'
 import { isLibraryOperation, wrongArgument } from '../core/misuse.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
-import { announce } from '../core/running.ts'
+import type { Runner } from '../core/runner.ts'
+import { announce, running } from '../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import { isTask, type Task } from '../core/task.ts'
 
@@ -18,13 +19,14 @@ export interface UntilOptions<T> {
 const FOR_PROMISES_ONLY = '`until` is for promises: write `yield* operation` for an operation'
 
 class Until<T> extends Leaf<T> {
-  #source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>)
+  readonly #source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>)
   readonly #onLate: ((value: T) => void) | undefined
   #controller: AbortController | null = null
   /** Set while parked; a promise that settles later finds null. */
   #task: Task | null = null
   #settled: { value: T } | { error: unknown } | null = null
   #begun = false
+  #runner: Runner | null = null
 
   constructor(
     source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
@@ -48,39 +50,57 @@ class Until<T> extends Leaf<T> {
     return { done: true, value: settled.value }
   }
 
+  /** Also in a cancelled scope the promise is listened to: what comes of it is late then, and not unhandled. */
   #begin(): void {
     if (this.#begun) return
     this.#begun = true
-    if (typeof this.#source !== 'function') return
-    this.#controller = new AbortController()
-    let promise: PromiseLike<T>
-    try {
-      promise = this.#source(this.#controller.signal)
-      if (typeof (promise as Partial<PromiseLike<T>> | undefined)?.then !== 'function') {
-        throw wrongArgument('until()', 'a function that returns a promise', promise, FOR_PROMISES_ONLY)
-      }
-    } catch (error) {
-      promise = Promise.reject(error)
+    this.#runner = running.runner
+    let promise = this.#source
+    if (typeof promise === 'function') {
+      // In a cancelled scope nothing is started: nobody would wait for it.
+      if (running.task!.target !== null) return
+      promise = this.#start(promise)
     }
-    this.#source = promise
-  }
-
-  park(task: Task): void {
-    this.#task = task
-    void (this.#source as PromiseLike<T>).then(
+    // A thenable may call back at once; a promise never does.
+    void Promise.resolve(promise).then(
       (value) => this.#settle({ value }),
       (error: unknown) => this.#settle({ error }),
     )
   }
 
-  #settle(settled: { value: T } | { error: unknown }): void {
+  #start(source: (signal: AbortSignal) => PromiseLike<T>): PromiseLike<T> {
+    this.#controller = new AbortController()
+    try {
+      const promise = source(this.#controller.signal)
+      if (typeof (promise as Partial<PromiseLike<T>> | undefined)?.then !== 'function') {
+        throw wrongArgument('until()', 'a function that returns a promise', promise, FOR_PROMISES_ONLY)
+      }
+      return promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  park(task: Task): void {
+    this.#task = task
+  }
+
+  #settle(settled: { value: Awaited<T> } | { error: unknown }): void {
     const task = this.#task
     this.#task = null
     if (task !== null) {
       this.#settled = settled
       task.resume(undefined)
     } else if ('value' in settled) {
-      this.#onLate?.(settled.value)
+      this.#late(settled.value)
+    }
+  }
+
+  #late(value: Awaited<T>): void {
+    try {
+      this.#onLate?.(value)
+    } catch (error) {
+      this.#runner?.report({ message: 'onLate of until() threw', error })
     }
   }
 
