@@ -3,8 +3,13 @@ import { setImmediate as afterImmediates } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
+const { Bun } = globalThis as { readonly Bun?: { gc(wait: boolean): void } }
+const collect = Bun === undefined ? exposedByV8() : () => Bun.gc(true)
+
+function exposedByV8(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+}
 
 /** True if nothing but weak references leads to the object any more. */
 export async function isCollected(ref: WeakRef<object>): Promise<boolean> {

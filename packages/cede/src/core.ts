@@ -1,4 +1,4 @@
-/** The door for code that has no Node API: everything but `run`, sockets and reports. */
+/** The door for hosts without Node's API (browsers): everything but sockets, signals and AsyncLocalStorage. */
 export { coroutine } from './core/coroutine.ts'
 export { Context, ContextVar, copyContext, type Token } from './core/context.ts'
 export { allTasks, createTask, getRunningLoop } from './core/current.ts'
@@ -48,3 +48,4 @@ export { shield, withScope } from './flow/with-scope.ts'
 export { abortSignal, withSignal } from './interop/abort-signal.ts'
 export { fromAsyncIterable, type AsyncIterableReader } from './interop/async-iterable.ts'
 export { until, type UntilOptions } from './interop/until.ts'
+export { currentDriver, dumpTasks, run, Runner, type RunOptions } from './run-portable.ts'

@@ -26,6 +26,8 @@ import { Timers, type Timer } from './timers.ts'
 
 /** How long passes run back to back before the driver has its turn, in milliseconds. */
 const TURN_BUDGET_MS = 1
+/** Steps after which a turn ends between two passes in any case: a virtual clock stands still meanwhile. */
+const STEPS_PER_TURN = 16_384
 /** The clock is read once in this many steps (a power of two). */
 const STEPS_PER_CLOCK_READ = 32
 
@@ -57,6 +59,7 @@ export class Loop {
   #turning = false
   /** Entries of the current pass that have not run. */
   #passLeft = 0
+  /** Steps of this turn. */
   #steps = 0
   /** The last reading of the clock. */
   #nowMs: number
@@ -78,12 +81,13 @@ export class Loop {
     this.#awake = true
     this.#turning = true
     const startedMs = this.#readClock()
+    this.#steps = 0
     if (this.instrument !== null) this.instrument.turnBegins()
     try {
       do {
         if (this.#passLeft === 0) this.#beginPass()
         this.#runPass(startedMs)
-      } while (this.ready.length > 0 && this.#nowMs - startedMs < TURN_BUDGET_MS)
+      } while (this.ready.length > 0 && this.#nowMs - startedMs < TURN_BUDGET_MS && this.#steps < STEPS_PER_TURN)
     } finally {
       leaveStep()
       running.runner = null

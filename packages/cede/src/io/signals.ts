@@ -23,6 +23,9 @@ class SignalWatch {
   /** Rejections that mean no more than that the signal did its work. */
   readonly #expected = new WeakSet<Error>()
   #received: StopSignal | null = null
+  /** Runs that the signal has cancelled and that have not settled. */
+  readonly #stopping = new Set<Stop>()
+  #endWhenStopped = false
   #dump: () => string = () => ''
 
   /** Calls `stop` at the first of `signals`. @returns how to stop watching */
@@ -31,6 +34,8 @@ class SignalWatch {
     for (const signal of signals) this.#add(signal, stop)
     return () => {
       for (const signal of signals) this.#remove(signal, stop)
+      if (!this.#stopping.delete(stop) || this.#stopping.size > 0 || !this.#endWhenStopped) return
+      setImmediate(() => this.#end(this.#received!))
     }
   }
 
@@ -72,21 +77,28 @@ class SignalWatch {
 
   #arrived(signal: StopSignal): void {
     if (this.#received !== null) {
-      process.stderr.write(`\n${signal} again: ending at once. Where every task is:\n${this.#dump()}\n`)
-      this.#end(signal)
-      return
+      try {
+        process.stderr.write(`\n${signal} again: ending at once. Where every task is:\n${this.#dump()}\n`)
+      } finally {
+        this.#end(signal)
+      }
     }
     this.#received = signal
     process.once('exit', this.#raiseAtExit)
     process.on('uncaughtException', this.#uncaught)
-    for (const stop of [...(this.#stops.get(signal) ?? [])]) stop(signal)
+    for (const stop of [...(this.#stops.get(signal) ?? [])]) {
+      this.#stopping.add(stop)
+      stop(signal)
+    }
   }
 
   readonly #raiseAtExit = (): void => this.#raise(this.#received!)
 
   readonly #uncaught = (error: unknown): void => {
     if (error instanceof Error && this.#expected.has(error)) {
-      this.#end(this.#received!)
+      // The cleanup of other runs must not be cut short by the one that was quickest.
+      if (this.#stopping.size > 0) this.#endWhenStopped = true
+      else this.#end(this.#received!)
       return
     }
     // Not ours: it must end the process as it would without this listener.

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { ByteQueue } from './byte-queue.ts'
+
+/** Few different bytes, so that needles occur often, whole and in part. */
+const bytes = (maxLength: number) =>
+  fc.array(fc.integer({ min: 0, max: 2 }), { maxLength }).map((list) => Buffer.from(list))
+
+/** How much of what is there: none and all more often than by chance. */
+const part = fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true }))
+
+const act = fc.oneof(
+  fc.record({ does: fc.constant('push' as const), chunk: bytes(12) }),
+  fc.record({ does: fc.constant('push' as const), chunk: bytes(5_000) }),
+  fc.record({ does: fc.constant('take' as const), part }),
+  fc.record({
+    does: fc.constant('find' as const),
+    needle: bytes(5),
+    part,
+  }),
+)
+
+test('it does what one joined buffer does, for every order of acts', () => {
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 40 }), (acts) => {
+      const queue = new ByteQueue()
+      let model = Buffer.alloc(0)
+      const given: { taken: Buffer; copy: Buffer }[] = []
+      for (const one of acts) {
+        if (one.does === 'push') {
+          queue.push(Buffer.from(one.chunk))
+          model = Buffer.concat([model, one.chunk])
+        } else if (one.does === 'take') {
+          const count = Math.floor(one.part * model.length)
+          const taken = queue.take(count)
+          assert.deepEqual(taken, model.subarray(0, count))
+          given.push({ taken, copy: Buffer.from(taken) })
+          model = model.subarray(count)
+        } else if (one.needle.length > 0) {
+          const from = Math.floor(one.part * model.length)
+          assert.equal(queue.indexOf(one.needle, from), model.indexOf(one.needle, from))
+          assert.equal(queue.indexOf(one.needle[0]!, from), model.indexOf(one.needle[0]!, from))
+        }
+        assert.equal(queue.length, model.length)
+      }
+      for (const { taken, copy } of given) assert.deepEqual(taken, copy, 'what was given out has changed')
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a needle is found where it lies over several blocks', () => {
+  const queue = new ByteQueue()
+  for (const size of [3_000, 3_000, 3_000]) queue.push(Buffer.alloc(size, 'a'))
+  const needle = Buffer.concat([Buffer.alloc(4_000, 'a'), Buffer.from('b')])
+  assert.equal(queue.indexOf(needle, 0), -1)
+  queue.push(Buffer.from('b'))
+  assert.equal(queue.indexOf(needle, 0), 5_000)
+  assert.equal(queue.indexOf(needle, 5_000), 5_000)
+  assert.equal(queue.indexOf(needle, 5_001), -1)
+})
+
+test('a chunk that is taken whole is not copied', () => {
+  const queue = new ByteQueue()
+  const chunk = Buffer.allocUnsafeSlow(65_536)
+  queue.push(chunk)
+  assert.equal(queue.take(65_536), chunk)
+})
+
+test('a small piece of a large slab does not keep the slab', () => {
+  const queue = new ByteQueue()
+  queue.push(Buffer.allocUnsafeSlow(65_536))
+  assert.ok(queue.take(10).buffer.byteLength <= 8_192)
+  assert.ok(queue.take(40_000).buffer.byteLength === 65_536, 'a large piece is not worth a copy')
+})
+
+test('one byte at a time, half a megabyte takes half a megabyte', () => {
+  const queue = new ByteQueue()
+  const one = Buffer.from('x')
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 524_288; i++) queue.push(one)
+  const grown = process.memoryUsage().arrayBuffers - before
+  assert.ok(grown < 2 * 524_288, `${grown} bytes for ${queue.length}`)
+  assert.equal(queue.take(524_288).toString(), 'x'.repeat(524_288))
+})

@@ -1,0 +1,151 @@
+/**
+ * The bytes a reader has received and not given out: a queue of blocks, searched and cut without joining them first.
+ *
+ * Two things are kept bounded besides the bytes themselves. A peer that sends one byte at a time must not make a block
+ * of each: small chunks are copied into the spare room of the last block. And one kept line must not keep a whole slab
+ * of 64 KiB: a small piece of a large slab is copied out. Bytes that were given out are never written to again.
+ */
+
+/** Chunks up to this size are put into a block together with others. */
+const SMALL_CHUNK = 2_048
+const FIRST_BLOCK = 1_024
+const LARGEST_BLOCK = 65_536
+/** Memory that a piece may keep alive whatever its size: as much as Node's own pool of small buffers. */
+const CHEAP_TO_KEEP = 8_192
+
+export class ByteQueue {
+  #length = 0
+  /** Of one or more bytes each. */
+  readonly #blocks: Buffer[] = []
+  /** Bytes of the first block that were given out. */
+  #start = 0
+  /** The memory behind the last block if it was made here and has room behind `#used` bytes. */
+  #spare: Buffer | null = null
+  #used = 0
+
+  /** How many bytes are in the queue. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** Adds a chunk. It belongs to the queue from now on. */
+  push(chunk: Buffer): void {
+    const { length } = chunk
+    if (length === 0) return
+    const blocks = this.#blocks
+    this.#length += length
+    const spare = this.#spare
+    if (spare !== null && spare.length - this.#used >= length) {
+      spare.set(chunk, this.#used)
+      this.#used += length
+      blocks[blocks.length - 1] = spare.subarray(0, this.#used)
+      return
+    }
+    if (blocks.length === 0 || length > SMALL_CHUNK) {
+      this.#spare = null
+      blocks.push(chunk)
+      return
+    }
+    const size = spare === null ? FIRST_BLOCK : Math.min(LARGEST_BLOCK, spare.length * 2)
+    const block = Buffer.allocUnsafeSlow(Math.max(size, length))
+    block.set(chunk, 0)
+    this.#spare = block
+    this.#used = length
+    blocks.push(block.subarray(0, length))
+  }
+
+  /** Takes the first `count` bytes, of which there must be as many. */
+  take(count: number): Buffer {
+    if (count === 0) return Buffer.alloc(0)
+    const blocks = this.#blocks
+    const first = blocks[0]!
+    const end = this.#start + count
+    this.#length -= count
+    if (end < first.length) {
+      const piece = first.subarray(this.#start, end)
+      this.#start = end
+      return compact(piece)
+    }
+    if (end === first.length) {
+      const piece = this.#start === 0 ? first : first.subarray(this.#start)
+      this.#start = 0
+      blocks.shift()
+      if (blocks.length === 0) this.#spare = null
+      return compact(piece)
+    }
+    return this.#join(count)
+  }
+
+  #join(count: number): Buffer {
+    const blocks = this.#blocks
+    const joined = Buffer.allocUnsafe(count)
+    let filled = 0
+    let whole = 0
+    while (filled < count) {
+      const block = blocks[whole]!
+      const wanted = Math.min(count - filled, block.length - this.#start)
+      block.copy(joined, filled, this.#start, this.#start + wanted)
+      filled += wanted
+      this.#start += wanted
+      if (this.#start < block.length) break
+      this.#start = 0
+      whole++
+    }
+    blocks.splice(0, whole)
+    if (blocks.length === 0) this.#spare = null
+    return joined
+  }
+
+  /**
+   * The first place of `needle`, or -1.
+   *
+   * @param needle one byte, or several
+   * @param from where to begin, counted from the first byte in the queue
+   */
+  indexOf(needle: number | Uint8Array, from: number): number {
+    const blocks = this.#blocks
+    /** Where the block begins, counted like `from`; below 0 in the first block by what was given out of it. */
+    let offset = -this.#start
+    for (let i = 0; i < blocks.length; i++) {
+      const block = blocks[i]!
+      const end = offset + block.length
+      if (end > from) {
+        const found = block.indexOf(needle, Math.max(from, 0, offset) - offset)
+        if (found !== -1) return offset + found
+      }
+      if (typeof needle !== 'number' && needle.length > 1 && i + 1 < blocks.length) {
+        const across = this.#acrossEnd(i, end, needle, Math.max(from, 0))
+        if (across !== -1) return across
+      }
+      offset = end
+    }
+    return -1
+  }
+
+  /** The first place of `needle` that begins in block `index`, which ends at `end`, and ends in a later one. */
+  #acrossEnd(index: number, end: number, needle: Uint8Array, from: number): number {
+    const first = Math.max(from, end - needle.length + 1, end - this.#blocks[index]!.length)
+    if (first >= end) return -1
+    const window = this.#copy(index, end, first, first + (end - first) + needle.length - 1)
+    const found = window.indexOf(needle)
+    return found === -1 || first + found >= end ? -1 : first + found
+  }
+
+  /** Copies the bytes from `from` to `to` at most; block `index`, which ends at `end`, holds the first of them. */
+  #copy(index: number, end: number, from: number, to: number): Buffer {
+    const parts: Buffer[] = []
+    let offset = end - this.#blocks[index]!.length
+    for (let i = index; i < this.#blocks.length && offset < to; i++) {
+      const block = this.#blocks[i]!
+      parts.push(block.subarray(Math.max(0, from - offset), to - offset))
+      offset += block.length
+    }
+    return Buffer.concat(parts)
+  }
+}
+
+/** The same bytes, in memory of their own if they would keep much more alive than they are. */
+function compact(piece: Buffer): Buffer {
+  const kept = piece.buffer.byteLength
+  return kept <= CHEAP_TO_KEEP || piece.length * 2 >= kept ? piece : Buffer.from(piece)
+}

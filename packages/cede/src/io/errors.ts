@@ -1,0 +1,136 @@
+/**
+ * The errors of streams and servers: a class per cause. What you closed yourself is `ClosedError` (core), what took too
+ * long `TimeoutError` (core); here are the rest.
+ */
+import type { CodedError } from '../core/errors.ts'
+
+/** The connection broke: the peer reset it, it timed out, the network went away. `cause` is the system's error. */
+export class ConnectionLostError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'ConnectionLostError'
+  }
+  readonly code = 'CEDE_CONNECTION_LOST'
+  /** The system's own code, e.g. `ECONNRESET`, if it gave one. */
+  readonly systemCode: string | undefined
+
+  /** @param attempted what was attempted and expected, e.g. `drain() to 10.0.0.1:80: expected ...` */
+  constructor(attempted: string, cause: Error) {
+    super(`${attempted}, found the connection lost (${cause.message})`, { cause })
+    this.systemCode = systemCodeOf(cause)
+  }
+}
+
+/** Somebody else is doing what only one can do at a time. */
+export class BusyError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'BusyError'
+  }
+  readonly code = 'CEDE_BUSY'
+}
+
+/** More was received or would be buffered than is allowed. Nothing is thrown away; the message names the option. */
+export class LimitError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'LimitError'
+  }
+  readonly code = 'CEDE_LIMIT'
+  /** The limit that was in force. */
+  readonly limitBytes: number
+  /**
+   * For reads: how many bytes at the front of the buffer were found to be too long. They are still there; `read`
+   * gives them.
+   */
+  readonly consumedBytes: number
+
+  constructor(message: string, limitBytes: number, consumedBytes: number) {
+    super(message)
+    this.limitBytes = limitBytes
+    this.consumedBytes = consumedBytes
+  }
+}
+
+/** The stream ended before what was asked for had come. */
+export class IncompleteReadError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'IncompleteReadError'
+  }
+  readonly code = 'CEDE_INCOMPLETE_READ'
+  /** What had come. It has left the buffer. */
+  readonly partial: Buffer
+  /** How many bytes were asked for; undefined if it was a separator. */
+  readonly expected: number | undefined
+
+  constructor(message: string, partial: Buffer, expected: number | undefined) {
+    super(message)
+    this.partial = partial
+    this.expected = expected
+    Object.defineProperty(this, 'partial', { enumerable: false })
+  }
+}
+
+/** A server could not listen: the port is in use, the address is not of this machine, the right is missing. */
+export class ListenError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'ListenError'
+  }
+  readonly code = 'CEDE_LISTEN'
+  /** Where it was to listen, as `host:port`. */
+  readonly address: string
+  /** The system's own code, e.g. `EADDRINUSE`. */
+  readonly systemCode: string | undefined
+
+  constructor(address: string, cause: Error) {
+    super(`listen on ${address}: ${expectedOf(cause, LISTEN_CAUSES)}`, { cause })
+    this.address = address
+    this.systemCode = systemCodeOf(cause)
+  }
+}
+
+/** A connection could not be opened: nobody listens there, the host is unknown, nothing answers. */
+export class ConnectError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'ConnectError'
+  }
+  readonly code = 'CEDE_CONNECT'
+  /** Where it was to lead, as `host:port`. */
+  readonly address: string
+  /** The system's own code, e.g. `ECONNREFUSED`. */
+  readonly systemCode: string | undefined
+
+  constructor(address: string, cause: Error) {
+    super(`connect to ${address}: ${expectedOf(cause, CONNECT_CAUSES)}`, { cause })
+    this.address = address
+    this.systemCode = systemCodeOf(cause)
+  }
+}
+
+const UNKNOWN_HOST = 'expected a host that is known, found no address for it'
+
+const LISTEN_CAUSES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'expected a free port, found it in use',
+  EADDRNOTAVAIL: 'expected an address of this machine, found another',
+  EACCES: 'expected a port this user may listen on, found permission denied',
+  ENOTFOUND: UNKNOWN_HOST,
+  EAI_AGAIN: UNKNOWN_HOST,
+}
+
+const CONNECT_CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'expected a server, found nobody listening',
+  ECONNRESET: 'expected the server to keep the connection, found it reset',
+  ETIMEDOUT: 'expected an answer, found none in time',
+  EHOSTUNREACH: 'expected a way to the host, found none',
+  ENETUNREACH: 'expected a way to the network, found none',
+  ENOTFOUND: UNKNOWN_HOST,
+  EAI_AGAIN: UNKNOWN_HOST,
+}
+
+function expectedOf(cause: Error, causes: Readonly<Record<string, string>>): string {
+  const code = systemCodeOf(cause)
+  const known = code === undefined ? undefined : causes[code]
+  return known === undefined ? `expected no error, found ${cause.message}` : `${known} (${code})`
+}
+
+function systemCodeOf(error: Error): string | undefined {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : undefined
+}

@@ -1,0 +1,542 @@
+/**
+ * A reader: the bytes of a stream as coroutines want them, by line, by count, up to a separator.
+ *
+ * Bytes come in from outside (`feedData`) and wait in a queue. A read looks at the queue; if what it wants is there it
+ * takes it and never suspends. Otherwise it becomes the reader's one waiting read, and with every chunk that comes it
+ * is asked again whether it can end. So a task is woken once per read, not once per chunk, and bytes leave the queue
+ * only in the step in which the read returns them: a read that is cancelled has taken nothing.
+ *
+ * When the stream ends or breaks, what came before is still given out. Only a read that needs more than that is told.
+ *
+ * Reading from the socket pauses when more than twice the limit is waiting, and goes on when no more than the limit is,
+ * or when a read waits that needs more.
+ */
+import { GIVE_WAY, Leaf } from '../core/leaf.ts'
+import { answerProbe, PROBE } from '../core/probe.ts'
+import { nameOf, steppedByHand, wrongArgument } from '../core/misuse.ts'
+import type { Runner } from '../core/runner.ts'
+import { announce, mayFinishNow, running } from '../core/running.ts'
+import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
+import type { Task } from '../core/task.ts'
+import { checkSize } from './address.ts'
+import { ByteQueue } from './byte-queue.ts'
+import { BusyError, ConnectionLostError, IncompleteReadError, LimitError } from './errors.ts'
+import type { Transport } from './transport.ts'
+
+export const DEFAULT_LIMIT_BYTES = 65_536
+
+export interface StreamReaderOptions {
+  /** How long a line, or what stands before a separator, may be, in bytes. Default: 65,536. */
+  readonly limitBytes?: number | undefined
+}
+
+/** A separator for `readUntil`: a string (as UTF-8) or bytes. */
+export type Separator = string | Uint8Array
+
+/** Where the bytes come from: paused when too many wait. */
+export type ByteSource = Pick<Transport, 'pauseReading' | 'resumeReading'>
+
+/**
+ * The receiving half of a stream. One read at a time; a second one is refused while the first waits.
+ *
+ * @example
+ * import { openConnection, run, startServer, type StreamReader, type StreamWriter } from 'cede'
+ *
+ * function* greet(reader: StreamReader, writer: StreamWriter) {
+ *   const name = yield* reader.readLine()
+ *   yield* writer.send(`hello ${name?.toString().trimEnd() ?? 'nobody'}\n`)
+ * }
+ * await run(function* () {
+ *   const server = yield* startServer(greet, { host: '127.0.0.1', port: 0 })
+ *   const { reader, writer } = yield* openConnection({ host: '127.0.0.1', port: server.port })
+ *   yield* writer.send('ada\n')
+ *   console.log((yield* reader.readLine())?.toString())
+ *   writer.close()
+ *   yield* server.shutdown()
+ * })
+ */
+export class StreamReader {
+  /** How long a line, or what stands before a separator, may be, in bytes. */
+  readonly limitBytes: number
+  /** @internal */
+  readonly queue: ByteQueue = new ByteQueue()
+  /** @internal The read that waits, or that was woken and has not been stepped. */
+  pending: Read<unknown> | null = null
+  /** @internal Whose bytes these are, for messages: `127.0.0.1:4312`. */
+  peer = 'a stream'
+  #source: ByteSource | null = null
+  #paused = false
+  #eof = false
+  #error: Error | null = null
+  readonly #runner: Runner | null
+
+  /**
+   * A reader that is fed by hand; those of connections come with them.
+   *
+   * @throws {RangeError} if `limitBytes` is not a whole number above 0
+   */
+  constructor(options?: StreamReaderOptions)
+  /** @internal */
+  constructor(options?: StreamReaderOptions, runner?: Runner)
+  constructor(options: StreamReaderOptions = {}, runner: Runner | null = running.runner) {
+    checkSize('StreamReader', 'limitBytes', options.limitBytes)
+    this.limitBytes = options.limitBytes ?? DEFAULT_LIMIT_BYTES
+    this.#runner = runner
+  }
+
+  // ------------------------------------------------------------------ for coroutines
+
+  /**
+   * Reads what is there, at least 1 byte and at most `size`; without `size`, everything up to the end of the stream.
+   *
+   * Suspends if nothing is there (without `size`: until the end). The limit does not apply: without `size`, everything
+   * that comes is kept in memory.
+   *
+   * @param size bytes; 0 reads nothing
+   * @returns the bytes, or `null` at the end of the stream
+   * @throws {ConnectionLostError} if the connection broke and nothing is left (without `size`: in any case; what came
+   *   can then be read with a size)
+   * @throws {BusyError} if another read waits; {RangeError} at the call, if `size` is not a whole number
+   */
+  read(size?: number): Coroutine<Buffer | null> {
+    if (size === undefined) return operation(new ReadAll(this))
+    return operation(new ReadSome(this, checkCount('read()', size)))
+  }
+
+  /**
+   * Reads exactly `size` bytes. Suspends until they are there. The limit does not apply.
+   *
+   * @param size bytes
+   * @throws {IncompleteReadError} if the stream ended before; its `partial` has what came
+   * @throws {ConnectionLostError} if the connection broke before; what came stays readable
+   * @throws {BusyError} if another read waits; {RangeError} at the call, if `size` is not a whole number
+   */
+  readExactly(size: number): Coroutine<Buffer> {
+    return operation(new ReadExactly(this, checkCount('readExactly()', size)))
+  }
+
+  /**
+   * Reads one line, with its newline (`\n`). Suspends until it is there.
+   *
+   * @returns the line; at the end of the stream what is left without a newline, and then `null`
+   * @throws {LimitError} if the line is longer than `limitBytes`, the newline not counted. Nothing is thrown away:
+   *   `read(error.consumedBytes)` gets the bytes
+   * @throws {ConnectionLostError} if the connection broke before the end of the line; what came stays readable
+   * @throws {BusyError} if another read waits
+   */
+  readLine(): Coroutine<Buffer | null> {
+    return operation(new ReadLine(this))
+  }
+
+  /**
+   * Reads through the first separator. Of several, the one that ends first counts. Suspends until it is there.
+   *
+   * @param separators one, or several that any of may come: strings (as UTF-8) or bytes
+   * @returns the bytes with the separator
+   * @throws {LimitError} if more than `limitBytes` stand before it. Nothing is thrown away: `read(error.consumedBytes)`
+   *   gets the bytes
+   * @throws {IncompleteReadError} if the stream ended before; its `partial` has what came
+   * @throws {ConnectionLostError} if the connection broke before; what came stays readable
+   * @throws {BusyError} if another read waits; {MisuseError} at the call, if a separator is empty, or there is none
+   */
+  readUntil(separators: Separator | readonly Separator[]): Coroutine<Buffer> {
+    return operation(new ReadUntil(this, separatorsOf(separators)))
+  }
+
+  /** True if the stream has ended and everything was read. */
+  atEof(): boolean {
+    return this.#eof && this.queue.length === 0
+  }
+
+  /** Why no more bytes will come, if the connection broke; else null. */
+  exception(): Error | null {
+    return this.#error
+  }
+
+  /**
+   * The lines, for `for await` in async functions; each as `readLine` returns it.
+   *
+   * @throws {ClosedError} if the run that the reader belongs to has ended
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    const runner = this.#runner
+    if (runner === null) {
+      throw wrongArgument('for await', 'a reader made inside a run', this, 'make it inside `run(main)`')
+    }
+    for (;;) {
+      const line = await runner.createTask(this.readLine(), { name: `lines from ${this.peer}` }, 'for await')
+      if (line === null) return
+      yield line
+    }
+  }
+
+  // ------------------------------------------------------------------ for what feeds it
+
+  /** Adds bytes that were received; they belong to the reader from now on. Ignored after the end. */
+  feedData(chunk: Uint8Array): void {
+    if (this.#eof || this.#error !== null) return
+    this.queue.push(
+      Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length),
+    )
+    this.#changed()
+    if (!this.#paused && this.queue.length > 2 * this.limitBytes && !this.#needsMore()) this.#pause()
+  }
+
+  /** No more bytes will come. */
+  feedEof(): void {
+    if (this.#eof || this.#error !== null) return
+    this.#eof = true
+    this.#changed()
+  }
+
+  /**
+   * No more bytes will come, because of an error. Bytes that are there can still be read; a read that needs more
+   * throws the error.
+   */
+  setException(error: Error): void {
+    if (this.#eof || this.#error !== null) return
+    this.#error = error
+    this.#changed()
+  }
+
+  /** @internal */
+  attach(source: ByteSource, peer: string): void {
+    this.#source = source
+    this.peer = peer
+  }
+
+  // ------------------------------------------------------------------ for reads
+
+  /** @internal */
+  get ended(): boolean {
+    return this.#eof || this.#error !== null
+  }
+
+  /** @internal A read parks: what it needs must be able to come. */
+  wait(read: Read<unknown>): void {
+    this.pending = read
+    if (this.#paused) this.#resume()
+  }
+
+  /** @internal */
+  take(count: number): Buffer {
+    const taken = this.queue.take(count)
+    if (this.#paused && this.queue.length <= this.limitBytes) this.#resume()
+    return taken
+  }
+
+  #changed(): void {
+    if (this.pending !== null && !this.pending.woken && this.pending.canEnd()) this.pending.wake()
+  }
+
+  #needsMore(): boolean {
+    return this.pending !== null && !this.pending.woken
+  }
+
+  #pause(): void {
+    this.#paused = true
+    this.#source?.pauseReading()
+  }
+
+  #resume(): void {
+    this.#paused = false
+    this.#source?.resumeReading()
+  }
+}
+
+/** One read: the operation, its iterator and its suspension. */
+abstract class Read<T> extends Leaf<T> {
+  protected readonly reader: StreamReader
+  /** It was resumed, and will be stepped. */
+  woken = false
+  #task: Task | null = null
+  #gaveWay = false
+
+  constructor(reader: StreamReader) {
+    super()
+    this.reader = reader
+  }
+
+  next(value?: unknown): IteratorResult<Suspension, T> {
+    if (value === PROBE) return answerProbe()
+    const { reader } = this
+    if (this.#task === null) {
+      if (reader.pending !== null) throw this.#busy(reader.pending)
+      if (this.#gaveWay) this.searchAgain()
+      if (!this.canEnd()) return announce(this)
+      if (!this.#gaveWay && !mayFinishNow()) {
+        this.#gaveWay = true
+        return announce(GIVE_WAY)
+      }
+    } else {
+      if (!this.woken || reader.pending !== this) throw steppedByHand(`a read of ${this.wanted}`)
+      reader.pending = null
+    }
+    return { done: true, value: this.end() }
+  }
+
+  /** In words: what is read. */
+  protected abstract get wanted(): string
+
+  /** The name of the method, for messages. */
+  protected abstract get act(): string
+
+  /** True if `end` would return or throw now. Called again whenever something has come. */
+  abstract canEnd(): boolean
+
+  /** Somebody else may have read meanwhile: what was found out about the queue no longer holds. */
+  protected searchAgain(): void {}
+
+  /** Takes what is wanted out of the queue, or throws why not. */
+  protected abstract end(): T
+
+  park(task: Task): void {
+    this.#task = task
+    this.reader.wait(this)
+  }
+
+  unpark(): void {
+    this.reader.pending = null
+  }
+
+  /** What it needs is there. */
+  wake(): void {
+    this.woken = true
+    this.#task!.resume(undefined)
+  }
+
+  describe(): WaitDescription {
+    return { what: `${this.wanted} from ${this.reader.peer}` }
+  }
+
+  #busy(other: Read<unknown>): BusyError {
+    const who = other.#task === null ? 'another task' : `task ${other.#task.name}`
+    return new BusyError(
+      `${this.act} from ${this.reader.peer}: no other read was expected to be under way, found ${who} waiting for ${other.wanted}`,
+    )
+  }
+
+  protected lost(): Error {
+    const error = this.reader.exception()!
+    // Each read that meets it throws an error of its own, with its own stack.
+    if (!(error instanceof ConnectionLostError)) return error
+    return new ConnectionLostError(
+      `${this.act} from ${this.reader.peer}: expected ${this.wanted}`,
+      error.cause as Error,
+    )
+  }
+
+  protected overLimit(found: string, consumedBytes: number): LimitError {
+    const { limitBytes, peer } = this.reader
+    return new LimitError(
+      `${this.act} from ${peer}: expected ${this.wanted} within ${String(limitBytes)} bytes (option limitBytes), ${found}`,
+      limitBytes,
+      consumedBytes,
+    )
+  }
+
+  protected incomplete(expected: number | undefined): IncompleteReadError {
+    const partial = this.reader.take(this.reader.queue.length)
+    return new IncompleteReadError(
+      `${this.act} from ${this.reader.peer}: expected ${this.wanted}, found the end of the stream after ${String(partial.length)} bytes`,
+      partial,
+      expected,
+    )
+  }
+}
+
+class ReadSome extends Read<Buffer | null> {
+  readonly #size: number
+  protected override get act(): string {
+    return 'read()'
+  }
+
+  constructor(reader: StreamReader, size: number) {
+    super(reader)
+    this.#size = size
+  }
+
+  protected override get wanted(): string {
+    return `1 to ${String(this.#size)} bytes`
+  }
+
+  override canEnd(): boolean {
+    return this.reader.queue.length > 0 || this.reader.ended || this.#size === 0
+  }
+
+  protected override end(): Buffer | null {
+    const { reader } = this
+    const available = reader.queue.length
+    if (available > 0 || this.#size === 0) return reader.take(Math.min(available, this.#size))
+    if (reader.exception() !== null) throw this.lost()
+    return null
+  }
+}
+
+class ReadAll extends Read<Buffer | null> {
+  protected override get act(): string {
+    return 'read()'
+  }
+  protected override get wanted(): string {
+    return 'everything up to the end'
+  }
+
+  override canEnd(): boolean {
+    return this.reader.ended
+  }
+
+  protected override end(): Buffer | null {
+    const { reader } = this
+    if (reader.exception() !== null) throw this.lost()
+    return reader.queue.length === 0 ? null : reader.take(reader.queue.length)
+  }
+}
+
+class ReadExactly extends Read<Buffer> {
+  readonly #size: number
+  protected override get act(): string {
+    return 'readExactly()'
+  }
+
+  constructor(reader: StreamReader, size: number) {
+    super(reader)
+    this.#size = size
+  }
+
+  protected override get wanted(): string {
+    return `${String(this.#size)} bytes`
+  }
+
+  override canEnd(): boolean {
+    return this.reader.queue.length >= this.#size || this.reader.ended
+  }
+
+  protected override end(): Buffer {
+    const { reader } = this
+    if (reader.queue.length >= this.#size) return reader.take(this.#size)
+    if (reader.exception() !== null) throw this.lost()
+    throw this.incomplete(this.#size)
+  }
+}
+
+const NEWLINE = 10
+
+class ReadLine extends Read<Buffer | null> {
+  /** So many bytes were searched, and hold no newline. */
+  #searched = 0
+  /** Where the newline is, or -1. */
+  #at = -1
+  protected override get act(): string {
+    return 'readLine()'
+  }
+  protected override get wanted(): string {
+    return 'a line'
+  }
+
+  override canEnd(): boolean {
+    const { reader } = this
+    this.#at = reader.queue.indexOf(NEWLINE, this.#searched)
+    if (this.#at !== -1) return true
+    this.#searched = reader.queue.length
+    return this.#searched > reader.limitBytes || reader.ended
+  }
+
+  protected override searchAgain(): void {
+    this.#searched = 0
+  }
+
+  protected override end(): Buffer | null {
+    const { reader } = this
+    const { length } = reader.queue
+    const at = this.#at
+    if (at > reader.limitBytes) throw this.overLimit(`found one of ${String(at)} bytes`, at + 1)
+    if (at !== -1) return reader.take(at + 1)
+    if (length > reader.limitBytes) throw this.overLimit(`found none in ${String(length)} bytes`, length)
+    if (reader.exception() !== null) throw this.lost()
+    return length === 0 ? null : reader.take(length)
+  }
+}
+
+class ReadUntil extends Read<Buffer> {
+  readonly #separators: readonly Uint8Array[]
+  readonly #longest: number
+  #searched = 0
+  /** Where the separator that ends first begins, or -1; and where it ends. */
+  #at = -1
+  #end = 0
+  protected override get act(): string {
+    return 'readUntil()'
+  }
+
+  constructor(reader: StreamReader, separators: readonly Uint8Array[]) {
+    super(reader)
+    this.#separators = separators
+    this.#longest = Math.max(...separators.map((separator) => separator.length))
+  }
+
+  protected override get wanted(): string {
+    return this.#separators.length === 1
+      ? 'a separator'
+      : `one of ${String(this.#separators.length)} separators`
+  }
+
+  override canEnd(): boolean {
+    const { reader } = this
+    const { queue } = reader
+    this.#at = -1
+    for (const separator of this.#separators) {
+      // One that begins in what was searched may end in what is new.
+      const at = queue.indexOf(separator, Math.max(0, this.#searched - separator.length + 1))
+      if (at === -1 || (this.#at !== -1 && at + separator.length >= this.#end)) continue
+      this.#at = at
+      this.#end = at + separator.length
+    }
+    if (this.#at !== -1) return true
+    this.#searched = queue.length
+    return this.#noneBefore() > reader.limitBytes || reader.ended
+  }
+
+  /** No separator begins in so many bytes. */
+  #noneBefore(): number {
+    return Math.max(0, this.#searched - this.#longest + 1)
+  }
+
+  protected override searchAgain(): void {
+    this.#searched = 0
+  }
+
+  protected override end(): Buffer {
+    const { reader } = this
+    const at = this.#at
+    if (at > reader.limitBytes) throw this.overLimit(`found it after ${String(at)} bytes`, at)
+    if (at !== -1) return reader.take(this.#end)
+    const none = this.#noneBefore()
+    if (none > reader.limitBytes) throw this.overLimit(`found none in ${String(none)} bytes`, none)
+    if (reader.exception() !== null) throw this.lost()
+    throw this.incomplete(undefined)
+  }
+}
+
+function operation<T>(read: Read<T>): Coroutine<T> {
+  return read
+}
+
+function checkCount(act: string, size: number): number {
+  if (Number.isInteger(size) && size >= 0) return size
+  throw new RangeError(`${act}: a whole number of bytes was expected, found ${nameOf(size)}`)
+}
+
+function separatorsOf(given: Separator | readonly Separator[]): readonly Uint8Array[] {
+  const list = typeof given === 'string' || given instanceof Uint8Array ? [given] : given
+  const separators = Array.isArray(list)
+    ? list.map((one: unknown) => (typeof one === 'string' ? Buffer.from(one) : one))
+    : []
+  const bad = separators.find((one) => !(one instanceof Uint8Array) || one.length === 0)
+  if (separators.length > 0 && bad === undefined) return separators as Uint8Array[]
+  throw wrongArgument(
+    'readUntil()',
+    'a separator of 1 byte or more, or several',
+    bad ?? given,
+    'write `readUntil("\\r\\n")`, or `readUntil(["\\r\\n", "\\n"])`',
+  )
+}
