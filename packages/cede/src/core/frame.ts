@@ -15,6 +15,8 @@ import { steppedByHand, usedTwice, yieldedWithoutStar, awaited } from './misuse.
 import { answerProbe, answerReturn, PROBE } from './probe.ts'
 import { announce, cannotSuspend, forgetAnnounced, NOTHING, running, swallowed } from './running.ts'
 import type { Suspension, Wait } from './suspension.ts'
+import type { Task } from './task.ts'
+import { Taken, takenBy } from './taken.ts'
 import { throwInto } from './throw-into.ts'
 
 export const MAX_DIRECT_CALLS = 100
@@ -93,6 +95,7 @@ export class Frame<T = unknown> {
         throw this.outcome
       case STACKED:
         if (value === PROBE) return answerProbe()
+        if (this.parent !== null) return takenBy(taskOf(this.parent), this.nameForMessages())
     }
     throw steppedByHand(this.nameForMessages())
   }
@@ -176,6 +179,13 @@ export function callThroughLoop(frame: Frame): IteratorYieldResult<Suspension> {
   return result
 }
 
+/** The task on whose stack a frame is: the outermost one. */
+function taskOf(frame: Frame): Task {
+  let outermost = frame
+  while (outermost.parent !== null) outermost = outermost.parent
+  return outermost as Task
+}
+
 function announceFrame(frame: Frame): void {
   if (running.outermost === null) running.innermost = frame
   else running.outermost.parent = frame
@@ -190,7 +200,8 @@ function announceFrame(frame: Frame): void {
  */
 export function refuse(body: FrameBody, value: unknown): IteratorResult<Suspension, unknown> {
   forgetAnnounced()
-  const error = yieldedWithoutStar(value)
+  const taken = value instanceof Taken ? value : null
+  const error = taken === null ? yieldedWithoutStar(value) : taken.error()
   if (body.throw === undefined) throw error
   const lent = Reflect.defineProperty(IteratorPrototype, 'throw', {
     configurable: true,
@@ -199,7 +210,7 @@ export function refuse(body: FrameBody, value: unknown): IteratorResult<Suspensi
     },
   })
   try {
-    return throwInto(body, error)
+    return throwInto(body, error, taken === null ? null : taken.generators())
   } finally {
     if (lent) Reflect.deleteProperty(IteratorPrototype, 'throw')
   }

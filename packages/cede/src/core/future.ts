@@ -12,6 +12,7 @@ import { answerProbe, PROBE } from './probe.ts'
 import type { Runner } from './runner.ts'
 import { announce, mayFinishNow, running } from './running.ts'
 import type { Operation, Suspension, WaitDescription } from './suspension.ts'
+import { takenBy } from './taken.ts'
 import type { Task } from './task.ts'
 
 export type FutureStatus = 'pending' | 'done' | 'failed' | 'cancelled'
@@ -292,6 +293,7 @@ class FutureWait<T> extends Leaf<T> implements Waiter {
   next(value?: unknown): IteratorResult<Suspension, T> {
     if (value === PROBE) return answerProbe()
     const future = this.#future
+    if (this.#task !== null && this.#task !== running.task) return takenBy(this.#task, this.describe().what)
     if (!future.done()) {
       if (future.owner !== null && future.owner === running.task) throw awaitsItself(future.owner)
       return announce(this)

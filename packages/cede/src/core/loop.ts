@@ -87,7 +87,11 @@ export class Loop {
       do {
         if (this.#passLeft === 0) this.#beginPass()
         this.#runPass(startedMs)
-      } while (this.ready.length > 0 && this.#nowMs - startedMs < TURN_BUDGET_MS && this.#steps < STEPS_PER_TURN)
+      } while (
+        this.ready.length > 0 &&
+        this.#nowMs - startedMs < TURN_BUDGET_MS &&
+        this.#steps < STEPS_PER_TURN
+      )
     } finally {
       leaveStep()
       running.runner = null

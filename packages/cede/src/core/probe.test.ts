@@ -267,5 +267,6 @@ test('dumpTasks() shows no line of the library and none of whoever asked', () =>
   }))
 
 function askForDump(): string {
-  return dumpTasks()
+  // Not `return dumpTasks()`: JavaScriptCore would take this function off the stack before it calls.
+  return `${dumpTasks()}\n`
 }

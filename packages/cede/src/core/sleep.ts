@@ -3,8 +3,9 @@ import { MisuseError } from './errors.ts'
 import { Leaf } from './leaf.ts'
 import { nameOf, steppedByHand, usedTwice, awaited } from './misuse.ts'
 import { answerProbe, answerReturn, PROBE } from './probe.ts'
-import { announce, mayFinishNow } from './running.ts'
+import { announce, mayFinishNow, running } from './running.ts'
 import type { Coroutine, Suspension, Wait, WaitDescription } from './suspension.ts'
+import { takenBy } from './taken.ts'
 import type { Task } from './task.ts'
 import { Timer } from './timers.ts'
 
@@ -39,6 +40,7 @@ class Sleep<T> extends Timer implements Wait, Iterator<Suspension, T, unknown> {
       this.#state = ANNOUNCED
       return announced
     }
+    if (this.#task !== null && this.#task !== running.task) return takenBy(this.#task, 'a sleep()')
     if (this.#state !== OVER) throw steppedByHand('a sleep()')
     return { done: true, value: this.#value }
   }

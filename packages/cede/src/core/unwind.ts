@@ -42,6 +42,8 @@ export const MAX_FORCED_RETURNS = 50
 export class Unwinding extends Scope {
   /** The unwinding whose cleaning frame this one lies above. */
   readonly enclosing: Unwinding | null
+  /** The scope whose frames are unwound. */
+  target: Scope
   /** The frame that cleans up right now. */
   frame: Frame | null = null
   /** How often that frame was returned again because its cleanup went on waiting after the grace. */
@@ -50,18 +52,28 @@ export class Unwinding extends Scope {
   readonly depth: number
   #held: { error: unknown } | null = null
   #graceTimer: TimerHandle | null = null
-  #graceEndMs: number
+  #graceEndMs = Infinity
 
   constructor(task: Task, enclosing: Unwinding | null) {
     super(null)
     this.task = task
     this.enclosing = enclosing
     this.shielded = true
+    this.depth = enclosing?.cancelled === true ? enclosing.depth + 1 : 0
+    this.target = task.target!
+    this.goOnTo(this.target)
+  }
+
+  /** The frames of `target` are unwound next: their cleanup has the grace that its cancel gave. */
+  goOnTo(target: Scope): void {
+    const { enclosing } = this
+    const { runner } = this.task!
+    const { graceMs } = target
+    this.target = target
+    this.#graceTimer?.cancel()
+    this.#graceTimer = null
     // Inside a cleanup whose grace is spent there is no grace left.
     this.cancelled = enclosing?.cancelled ?? false
-    this.depth = enclosing?.cancelled === true ? enclosing.depth + 1 : 0
-    const { graceMs } = task.target!
-    const { runner } = task
     const ownEndMs = runner.loop.now() + (graceMs >= 0 ? graceMs : runner.cleanupGraceMs)
     // What cleanup does inside a cleanup has to end with it.
     this.#graceEndMs = enclosing === null ? ownEndMs : Math.min(ownEndMs, enclosing.#graceEndMs)
@@ -225,6 +237,9 @@ export function disengage(task: Task, threw: boolean, error: unknown): AfterClea
       // All that lay above a cleanup whose grace is spent is gone; the cleanup itself is returned next.
       endUnwinding(task, unwinding)
       if (unwinding.held !== null) reportLost(task, unwinding.held.error)
+    } else if (frame === unwinding.target) {
+      // A scope further out was cancelled meanwhile.
+      unwinding.goOnTo(task.target)
     }
     return 'unwind'
   }

@@ -11,9 +11,10 @@
  */
 import { Leaf } from './leaf.ts'
 import { answerProbe, PROBE } from './probe.ts'
-import { announce } from './running.ts'
+import { announce, running } from './running.ts'
 import { steppedByHand } from './misuse.ts'
 import type { Coroutine, Suspension, WaitDescription } from './suspension.ts'
+import { takenBy } from './taken.ts'
 import type { Task } from './task.ts'
 
 /** Says for dumps what is waited for and who holds it. Called only when somebody asks. */
@@ -136,6 +137,7 @@ class Waiting<V> extends Leaf<V> {
   next(value?: unknown): IteratorResult<Suspension, V> {
     if (value === PROBE) return answerProbe()
     if (this.task === null) return announce(this)
+    if (this.task !== running.task) return takenBy(this.task, this.describe().what)
     if (this.task.status !== 'running' || this.task.waiting !== null) throw steppedByHand('a wait')
     return { done: true, value: value as V }
   }

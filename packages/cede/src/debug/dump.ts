@@ -84,8 +84,12 @@ function roughly(ms: number): string {
   return `${String(Math.floor(ms / 60_000))} min`
 }
 
-const LIBRARY = new URL('..', import.meta.url)
-const LIBRARY_PLACES: readonly string[] = [LIBRARY.href, decodeURIComponent(LIBRARY.pathname)]
+/** Where this library is, and where its sources are: with source maps, stacks of the build name those. */
+const LIBRARY = [new URL('..', import.meta.url), new URL('../../src/', import.meta.url)]
+const LIBRARY_PLACES: readonly string[] = LIBRARY.flatMap(({ href, pathname }) => [
+  href,
+  decodeURIComponent(pathname),
+])
 
 /** A stack without the library's own lines and without the native half of each `yield*`. */
 export function userLines(stack: string): string {
