@@ -302,8 +302,6 @@ export class RunnerCore {
     const report = this.#describeTasks(tasks)
     this.#deadlock = withoutStack(() => new DeadlockError(report))
     for (const task of tasks) task.cancel({ reason: this.#deadlock })
-    // Those that were cancelled before and hang in their cleanup have not been moved by that.
-    if (tasks.every((task) => task.status === 'waiting')) this.stalled()
   }
 }
 

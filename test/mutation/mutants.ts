@@ -1,0 +1,321 @@
+/**
+ * Seeded bugs: each is one small change to the library's sources, of the kind that a slip makes. `find` must occur
+ * exactly once in `file`, so that a mutant that the code has outgrown is noticed. Short finds outlive a reformatting.
+ */
+export interface Mutant {
+  readonly name: string
+  /** Below packages/cede/src. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  // ------------------------------------------------------------------ waits that end not at all, or twice
+  {
+    name: 'dropped resume: a woken waiter is not resumed',
+    file: 'core/wait-queue.ts',
+    find: 'first.task!.resume(value)',
+    replace: 'void value',
+  },
+  {
+    name: 'dropped resume: the last waiter of a settled future',
+    file: 'core/future.ts',
+    find: 'for (const waiter of waiters) this.#tell(waiter)',
+    replace: 'for (const waiter of [...waiters].slice(1)) this.#tell(waiter)',
+  },
+  {
+    name: 'resumed twice: a task that is ready can be resumed again',
+    file: 'core/task.ts',
+    find: 'this.waiting = null\n    this.mode = mode',
+    replace: 'this.mode = mode',
+  },
+  {
+    name: 'delivered twice: a waiter that failAll woke stays in the queue',
+    file: 'core/wait-queue.ts',
+    find: 'this.remove(first)\n      first.task!.fail(error)',
+    replace: 'first.task!.fail(error)\n      break',
+  },
+  {
+    name: 'skipped unpark: a wait queue keeps a cancelled waiter',
+    file: 'core/wait-queue.ts',
+    find: 'unpark(): void {\n    this.queue.remove(this)',
+    replace: 'unpark(): void {\n    void this.queue',
+  },
+  {
+    name: 'skipped unpark: a future keeps a cancelled waiter',
+    file: 'core/future.ts',
+    find: 'this.#future.removeWaiter(this)',
+    replace: 'void this.#future',
+  },
+  {
+    name: 'skipped unpark: a future that settles cannot be left any more',
+    file: 'core/future.ts',
+    find: 'for (const waiter of waiters) this.#tell(waiter)',
+    replace: 'for (const waiter of [...waiters]) this.#tell(waiter)',
+  },
+  {
+    name: 'skipped unpark: the timer of a cancelled sleep stays armed',
+    file: 'core/sleep.ts',
+    find: 'task.runner.loop.timers.disarm(this)',
+    replace: 'void task',
+  },
+  {
+    name: 'the deadline of a timeout that is left stays armed',
+    file: 'flow/timeout.ts',
+    find: 'this.task!.runner.loop.timers.disarm(deadline)',
+    replace: 'void deadline',
+  },
+
+  // ------------------------------------------------------------------ values
+  {
+    name: 'cancel before value: a task that is ready with a value is unwound',
+    file: 'core/step.ts',
+    find: 'task.mode === WAKE ? (task.target',
+    replace: 'task.mode === WAKE || task.mode === RESUME ? (task.target',
+  },
+  {
+    name: 'lost value: a task that is cancelled is woken with nothing',
+    file: 'core/step.ts',
+    find: 'const value = task.outcome',
+    replace: 'const value = task.cancelled ? undefined : task.outcome',
+  },
+  {
+    name: 'unfair: the youngest waiter is woken',
+    file: 'core/wait-queue.ts',
+    find: 'wakeOne(value: V): boolean {\n    const first = this.#first',
+    replace: 'wakeOne(value: V): boolean {\n    const first = this.#last',
+  },
+  {
+    name: 'a waiter that was moved is removed from the queue it came from',
+    file: 'core/wait-queue.ts',
+    find: 'waiting.queue = this',
+    replace: 'waiting.task!.mode = waiting.task!.mode',
+  },
+  {
+    name: 'a race returns the last to end',
+    file: 'flow/race.ts',
+    find: 'if (seen.winner !== null) return',
+    replace: 'if (seen.winner === member) return',
+  },
+
+  // ------------------------------------------------------------------ cancel
+  {
+    name: 'a wait without a value outruns the cancel',
+    file: 'core/step.ts',
+    find: '(task.target === null ? RESUME : UNWIND)',
+    replace: 'RESUME',
+  },
+  {
+    name: 'ready operations do not notice a cancel',
+    file: 'core/running.ts',
+    find: 'return running.credit-- > 0',
+    replace: 'return running.credit-- > -1_000',
+  },
+  {
+    name: 'a task that was cancelled before its first step runs',
+    file: 'core/step.ts',
+    find: '(task.target === null ? RESUME : UNWIND)',
+    replace: '(task.target === null || (task.flags & 1) !== 0 ? RESUME : UNWIND)',
+  },
+  {
+    name: 'forgotten chain split: a native chain is returned as a whole',
+    file: 'core/unwind.ts',
+    find: 'if (chain.length === 1) return',
+    replace: 'if (chain.length >= 1) return',
+  },
+  {
+    name: 'cancel by throwing: frames that are unwound see an error',
+    file: 'core/unwind.ts',
+    find: 'if (chain.length === 1) return body.return(undefined)',
+    replace: "if (chain.length === 1) return body.throw!(new Error('cancelled'))",
+  },
+  {
+    name: 'interrupted cleanup: outer cancels reach it',
+    file: 'core/unwind.ts',
+    find: 'this.shielded = true',
+    replace: 'this.shielded = false',
+  },
+  {
+    name: 'interrupted cleanup: forced to return again without a grace',
+    file: 'core/step.ts',
+    find: 'if (canSplitChains) return false',
+    replace: 'if (!canSplitChains) return false',
+  },
+  {
+    name: 'interrupted cleanup: the grace is cut',
+    file: 'core/unwind.ts',
+    find: 'graceMs >= 0 ? graceMs : runner.cleanupGraceMs',
+    replace: 'graceMs >= 0 ? graceMs : runner.cleanupGraceMs / 1_000',
+  },
+  {
+    name: 'lost error: cleanup that throws is ignored',
+    file: 'core/unwind.ts',
+    find: 'if (threw) unwinding.hold(error)',
+    replace: 'if (threw && frame === task) unwinding.hold(error)',
+  },
+  {
+    name: 'catch-like swallow: the inner of two cancelled scopes reports',
+    file: 'core/unwind.ts',
+    find: 'const { enclosing } = unwinding\n  if (task.target !== null) {',
+    replace: 'const { enclosing } = unwinding\n  if (task.target !== null && !(frame as Scope).cancelled) {',
+  },
+  {
+    name: 'a second error of cleanup takes the place of the first',
+    file: 'core/unwind.ts',
+    find: 'if (this.#held === null) this.#held = { error }',
+    replace: 'if (this.#held === null || this.enclosing === null) this.#held = { error }',
+  },
+  {
+    name: 'cleanup without end: the grace never runs out',
+    file: 'core/step.ts',
+    find: 'if (task.unwinding !== null) task.unwinding.startGrace()',
+    replace: 'if (task.unwinding !== null) void task',
+  },
+  {
+    name: 'ignored shield',
+    file: 'flow/with-scope.ts',
+    find: 'override shielded = true',
+    replace: 'override shielded = false',
+  },
+  {
+    name: 'wrong target: the scope around a shield is not looked at when the shield ends',
+    file: 'core/scope.ts',
+    find: 'if (task.target !== null || this.shielded) task.refreshTarget()',
+    replace: 'if (task.target !== null) task.refreshTarget()',
+  },
+  {
+    name: 'cancelled scope not left: a parked task is not told',
+    file: 'core/scope.ts',
+    find: 'this.task?.cancelArrived()',
+    replace: 'this.task?.refreshTarget()',
+  },
+  {
+    name: 'a scope that has ended remains the target',
+    file: 'core/scope.ts',
+    find: 'task.scope = this.outer!',
+    replace: 'if (!this.cancelled) task.scope = this.outer!',
+  },
+
+  // ------------------------------------------------------------------ frames and order
+  {
+    name: 'wrong parent: an outcome passes by the frame that waits for it',
+    file: 'core/step.ts',
+    find: 'const parent: Frame = frame.parent!',
+    replace: 'const parent: Frame = frame.parent!.parent ?? frame.parent!',
+  },
+  {
+    name: 'what a pass schedules runs in the same pass',
+    file: 'core/loop.ts',
+    find: 'ready.shift().run()',
+    replace: 'ready.shift().run()\n      if (this.#passLeft === 0 && ready.length > 0) this.#passLeft = 1',
+  },
+  {
+    name: 'the seed does not decide the order',
+    file: 'core/random.ts',
+    find: 'let state = seed >>> 0',
+    replace: 'let state = (seed + Math.random() * 1e6) >>> 0',
+  },
+  {
+    name: 'eager tasks: the step around is not put back',
+    file: 'core/runner.ts',
+    find: 'const before = { ...running }',
+    replace: 'const before = { ...running, task: null }',
+  },
+
+  // ------------------------------------------------------------------ timers
+  {
+    name: 'timer order: the heap compares the wrong way round',
+    file: 'core/timers.ts',
+    find: 'return a.keyMs < b.keyMs ||',
+    replace: 'return a.keyMs > b.keyMs ||',
+  },
+  {
+    name: 'timer order: ties by anything but creation',
+    file: 'core/timers.ts',
+    find: 'a.keySerial < b.keySerial',
+    replace: 'a.keySerial > b.keySerial',
+  },
+  {
+    name: 'early timer: a millisecond too soon',
+    file: 'core/timers.ts',
+    find: 'list.keyMs > nowMs',
+    replace: 'list.keyMs - 1 > nowMs',
+  },
+  {
+    name: 'early timer: armed in the middle of a long step',
+    file: 'core/timers.ts',
+    find: 'timer.deadlineMs += passedMs',
+    replace: 'timer.deadlineMs += 0',
+  },
+  {
+    name: 'a timeout of no time does not begin cut',
+    file: 'flow/timeout.ts',
+    find: 'if (ms <= 0 ||',
+    replace: 'if (ms < 0 ||',
+  },
+  {
+    name: 'a deadline that is moved stays where it was',
+    file: 'flow/timeout.ts',
+    find: "loop.arm(this.#deadline, ms, 'reschedule()')",
+    replace: "loop.arm(this.#deadline, this.#ms, 'reschedule()')",
+  },
+  {
+    name: 'lost timer: cancelling the last of a list loses those armed after it',
+    file: 'core/timers.ts',
+    find: 'if (later === null) list.last = earlier',
+    replace: 'if (later === null) list.last = timer',
+  },
+
+  // ------------------------------------------------------------------ errors that nobody receives
+  {
+    name: 'a failure is reported once more when its outcome is asked for',
+    file: 'core/task.ts',
+    find: 'this.asFuture().outcomeRead = true',
+    replace: 'if (this.future !== null) this.future.outcomeRead = true',
+  },
+  {
+    name: 'a failure that nobody receives is not reported',
+    file: 'core/loop.ts',
+    find: 'this.#failures.push(failed)',
+    replace: 'void failed',
+  },
+  {
+    name: 'a failure that somebody received is reported',
+    file: 'core/future.ts',
+    find: 'take(): T {\n    this.outcomeRead = true',
+    replace: "take(): T {\n    this.outcomeRead = this.#status === 'done'",
+  },
+
+  // ------------------------------------------------------------------ groups
+  {
+    name: 'a group leaves before its children',
+    file: 'flow/task-group.ts',
+    find: 'yield* this.#crowd.endAll(',
+    replace: 'void (',
+  },
+  {
+    name: 'gather and race do not wait for losers',
+    file: 'flow/crowd.ts',
+    find: 'yield* shield(this.whenEmpty())',
+    replace: 'yield* shield(this.#live.size > 9 ? this.whenEmpty() : [][Symbol.iterator]())',
+  },
+  {
+    name: 'a failing child does not stop its group',
+    file: 'flow/task-group.ts',
+    find: 'if (!this.#stopping) this.stop(',
+    replace: 'if (this.#ended) this.stop(',
+  },
+  {
+    name: 'a limited group does not pass room on',
+    file: 'flow/task-group.ts',
+    find: 'if (!this.#room!.wakeOne()) this.#free++',
+    replace: 'this.#free++',
+  },
+  {
+    name: 'a limited group has room without end',
+    file: 'flow/task-group.ts',
+    find: 'if (this.#free > 0) this.#free--',
+    replace: 'if (this.#free > 0) this.#free -= 0',
+  },
+]
