@@ -215,12 +215,12 @@ export class ContextVar<T> {
  * implementation is in `interop/`.
  */
 export interface ContextBridge {
-  /** Captures the host's context for a new task. */
+  /** Captures the host's context for a new task or callback. */
   open(): object
   /** Steps `task` inside what was captured for it. */
   step(task: Task, step: (task: Task) => void): void
   /** The task has ended. */
   close(captured: object): void
-  /** Captures the host's context for a callback. */
-  capture(): (callback: () => void) => void
+  /** Calls `callback` inside what was captured for it, which is over then. */
+  call(captured: object, callback: () => void): void
 }

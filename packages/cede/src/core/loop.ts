@@ -36,7 +36,7 @@ export interface LoopOptions {
   readonly shuffleSeed?: number | undefined
 }
 
-const SYSTEM: CallbackScope = { runner: null, context: null, enter: null }
+const SYSTEM: CallbackScope = { runner: null, context: null, captured: null }
 
 export class Loop {
   static {
@@ -269,8 +269,8 @@ export class Loop {
   callbackScope(registeredBy: Runner | null): CallbackScope {
     const runner = registeredBy ?? this.#onlyRunner()
     if (runner === null) return SYSTEM
-    const enter = runner.bridge === null ? null : runner.bridge.capture()
-    return { runner, context: inheritContext(), enter }
+    const captured = runner.bridge === null ? null : runner.bridge.open()
+    return { runner, context: inheritContext(), captured }
   }
 
   /** @internal Runs a callback in what it was scheduled in; its error goes to the exception handler. */
@@ -281,8 +281,8 @@ export class Loop {
     const debug = scope.runner?.debug ?? null
     const startedMs = debug === null ? 0 : this.time()
     try {
-      if (scope.enter === null) callback()
-      else scope.enter(callback)
+      if (scope.captured === null) callback()
+      else scope.runner!.bridge!.call(scope.captured, callback)
     } catch (error) {
       this.#reporter(scope.runner).report({
         message: `a callback (${callback.name === '' ? 'anonymous' : callback.name}) threw`,

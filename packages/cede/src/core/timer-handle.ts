@@ -10,8 +10,8 @@ export type Callback = () => void
 export interface CallbackScope {
   readonly runner: Runner | null
   readonly context: Context | null
-  /** Enters what was captured of the host's own context (AsyncLocalStorage), and calls. */
-  readonly enter: ((callback: Callback) => void) | null
+  /** What the runner's bridge captured of the host's own context (AsyncLocalStorage). */
+  readonly captured: object | null
 }
 
 /** A callback in the ready queue. */

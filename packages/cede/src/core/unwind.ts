@@ -304,8 +304,9 @@ function recordingReturn(this: FrameBody, value: unknown): IteratorResult<unknow
 
 /** Lists the generators of a suspended chain, outermost first; null where intrinsics are frozen. */
 function recordChain(body: FrameBody, chain: FrameBody[]): IteratorResult<Suspension, unknown> | null {
-  if (!canSplitChains || !Reflect.set(GeneratorPrototype, 'return', recordingReturn)) return null
+  if (!canSplitChains) return null
   recorded = chain
+  GeneratorPrototype.return = recordingReturn
   try {
     return body.return!(RETURN_PROBE)
   } finally {

@@ -23,7 +23,7 @@ type ValueOf<A extends readonly Operation<unknown>[]> = A[number] extends Operat
  * })
  */
 export function race<const A extends readonly Operation<unknown>[]>(operations: A): Coroutine<ValueOf<A>> {
-  return firstOf('race', operations, false) as Coroutine<ValueOf<A>>
+  return racing('race', operations, false) as Coroutine<ValueOf<A>>
 }
 
 /**
@@ -36,42 +36,42 @@ export function race<const A extends readonly Operation<unknown>[]>(operations: 
  * Suspends until all have ended.
  */
 export function any<const A extends readonly Operation<unknown>[]>(operations: A): Coroutine<ValueOf<A>> {
-  return firstOf('any', operations, true) as Coroutine<ValueOf<A>>
+  return seeking('any', operations, true) as Coroutine<ValueOf<A>>
 }
 
-const firstOf = coroutine(
-  'race',
-  function* (
-    name: string,
-    operations: Iterable<Operation<unknown>>,
-    successOnly: boolean,
-  ): Generator<Suspension, unknown> {
-    const seen: { winner: Member | null; errors: unknown[] } = { winner: null, errors: [] }
-    const crowd: Crowd = new Crowd(name, (member) => {
-      const failed = hasFailed(member)
-      const error = failed ? errorOf(member) : undefined
-      if (seen.winner !== null) return
-      if (failed && successOnly) seen.errors.push(error)
-      else seen.winner = member
-    })
-    const members = new Set(membersOf(`${name}()`, operations))
-    if (members.size === 0 && !successOnly) {
-      throw new MisuseError(
-        'race(): at least one operation was expected, found none, so that it would never end',
-      )
-    }
-    try {
-      for (const member of members) crowd.add(member)
-      while (seen.winner === null && crowd.live.size > 0) yield* crowd.changed()
-    } finally {
-      yield* crowd.endAll('the race was decided')
-    }
-    const { winner } = seen
-    if (winner === null)
-      throw new AggregateError(
-        seen.errors,
-        `any(): one of ${String(members.size)} operations was expected to succeed, and all failed`,
-      )
-    return futureOf(winner).take()
-  },
-)
+function* firstOf(
+  name: string,
+  operations: Iterable<Operation<unknown>>,
+  successOnly: boolean,
+): Generator<Suspension, unknown> {
+  const seen: { winner: Member | null; errors: unknown[] } = { winner: null, errors: [] }
+  const crowd: Crowd = new Crowd(name, (member) => {
+    const failed = hasFailed(member)
+    const error = failed ? errorOf(member) : undefined
+    if (seen.winner !== null) return
+    if (failed && successOnly) seen.errors.push(error)
+    else seen.winner = member
+  })
+  const members = new Set(membersOf(`${name}()`, operations))
+  if (members.size === 0 && !successOnly) {
+    throw new MisuseError(
+      'race(): at least one operation was expected, found none, so that it would never end',
+    )
+  }
+  try {
+    for (const member of members) crowd.add(member)
+    while (seen.winner === null && crowd.live.size > 0) yield* crowd.changed()
+  } finally {
+    yield* crowd.endAll('the race was decided')
+  }
+  const { winner } = seen
+  if (winner === null)
+    throw new AggregateError(
+      seen.errors,
+      `any(): one of ${String(members.size)} operations was expected to succeed, and all failed`,
+    )
+  return futureOf(winner).take()
+}
+
+const racing = coroutine('race', firstOf)
+const seeking = coroutine('any', firstOf)

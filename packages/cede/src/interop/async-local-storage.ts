@@ -19,7 +19,7 @@ const MANUAL = { requireManualDestroy: true }
 
 class ResourceBridge implements ContextBridge {
   open(): AsyncResource {
-    return new AsyncResource('CedeTask', MANUAL)
+    return new AsyncResource('Cede', MANUAL)
   }
 
   step(task: Task, step: (task: Task) => void): void {
@@ -30,12 +30,9 @@ class ResourceBridge implements ContextBridge {
     captured.emitDestroy()
   }
 
-  capture(): (callback: () => void) => void {
-    const resource = new AsyncResource('CedeCallback', MANUAL)
-    return (callback) => {
-      resource.runInAsyncScope(callback)
-      resource.emitDestroy()
-    }
+  call(captured: AsyncResource, callback: () => void): void {
+    captured.runInAsyncScope(callback)
+    captured.emitDestroy()
   }
 }
 
@@ -49,7 +46,7 @@ function stepAndSave(task: Task, step: (task: Task) => void): void {
   step(task)
   if (task.captured === null) return
   ;(task.captured as AsyncResource).emitDestroy()
-  task.captured = new AsyncResource('CedeTask', MANUAL)
+  task.captured = new AsyncResource('Cede', MANUAL)
 }
 
 let bridge: ContextBridge | null = null

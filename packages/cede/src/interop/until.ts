@@ -6,6 +6,7 @@ import { answerProbe, PROBE } from '../core/probe.ts'
 import type { Runner } from '../core/runner.ts'
 import { announce, running } from '../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
+import { takenBy } from '../core/taken.ts'
 import { isTask, type Task } from '../core/task.ts'
 
 export interface UntilOptions<T> {
@@ -41,6 +42,7 @@ class Until<T> extends Leaf<T> {
     if (value === PROBE) return answerProbe()
     const settled = this.#settled
     if (settled === null) {
+      if (this.#task !== null && this.#task !== running.task) return takenBy(this.#task, 'a promise')
       // Announced first: outside a task the promise must not be begun.
       const announced = announce(this)
       this.#begin()

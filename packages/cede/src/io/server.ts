@@ -276,8 +276,8 @@ export class Server {
   /** Runs `callback` in the loop, in the context of the server and the host's context of this moment. */
   #callInContext(callback: () => void): void {
     const { loop, bridge } = this.#runner
-    const enter = bridge === null ? null : bridge.capture()
-    loop.schedule(new Handle(loop, callback, { runner: this.#runner, context: this.#context, enter }))
+    const captured = bridge === null ? null : bridge.open()
+    loop.schedule(new Handle(loop, callback, { runner: this.#runner, context: this.#context, captured }))
   }
 
   // ------------------------------------------------------------------ for the coroutines below
