@@ -51,7 +51,11 @@ function* converse(reader: StreamReader, writer: StreamWriter, idleMs: number) {
     }
     if (line === null) return 'has left'
     if (line.toString().trimEnd() === 'BYE') return 'said BYE'
-    yield* writer.send(line) // waits while the peer does not read what it has asked for
+    // Waits while the peer does not read what it has asked for; one that never does is idle as well.
+    if ((yield* timeoutOr(idleMs, writer.send(line), 'idle' as const)) === 'idle') {
+      writer.abort()
+      return 'did not read'
+    }
   }
 }
 

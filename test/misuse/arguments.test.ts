@@ -7,6 +7,7 @@ import {
   allTasks,
   any,
   asCompleted,
+  cancelAndWait,
   ClosedError,
   coroutine,
   createTask,
@@ -115,6 +116,17 @@ for (const [title, value, words] of notOperations) {
         }
         misuse('mapLimit()', 'expected an operation', ...words)(caught)
       }
+    }))
+
+  test(`a child of a limited group that is ${title}`, () =>
+    simulate(function* () {
+      yield* taskGroup(
+        function* (group) {
+          assert.throws(() => group.createTask(untyped(value())), misuse('createTask()', ...words))
+          yield* sleep(0)
+        },
+        { limit: 1 },
+      )
     }))
 
   // What can be walked is walked, and refused at its first item: see yields.test.ts.
@@ -352,6 +364,29 @@ test('limits that are none', () => {
     assert.throws(() => taskGroup(sleep(1), { limit }), misuse('taskGroup(): a limit of 1 or more'))
   }
 })
+
+test('wait() without a list, also for a task that has ended', () =>
+  simulate(function* () {
+    const task = createTask(sleep(0))
+    yield* task
+    for (const tasks of [task, 5, undefined, sleep(1)]) {
+      assert.throws(() => wait(untyped(tasks)), misuse('wait(): expected a list of operations, found'))
+    }
+  }))
+
+test('a timeoutMs that is no number', () =>
+  simulate(function* () {
+    const task = createTask(sleep(0))
+    for (const timeoutMs of [NaN, untyped<number>('5')]) {
+      assert.throws(() => wait([task], { timeoutMs }), misuse('wait(): timeoutMs was expected'))
+      assert.throws(() => asCompleted([task], { timeoutMs }), misuse('asCompleted(): timeoutMs was expected'))
+      assert.throws(
+        () => cancelAndWait(task, { timeoutMs }),
+        misuse('cancelAndWait(): timeoutMs was expected'),
+      )
+    }
+    yield* task
+  }))
 
 test('a task that waits for itself', () =>
   simulate(function* () {

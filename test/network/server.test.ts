@@ -10,10 +10,12 @@ import {
   ContextVar,
   createTask,
   currentTask,
+  dumpTasks,
   gather,
   getRunningLoop,
   InvalidStateError,
   ListenError,
+  MisuseError,
   openConnection,
   run,
   sleep,
@@ -273,7 +275,7 @@ test('S133: close refuses new clients at once and leaves old ones; waitClosed en
     yield* old.writer.send('after\n')
     assert.equal((yield* old.reader.readLine())?.toString(), 'after\n')
     assert.equal(closed.done(), false)
-    assert.match(closed.waitsFor()!.what, /^1 connections of the server on 127\.0\.0\.1:\d+ to end$/)
+    assert.match(closed.waitsFor()!.what, /^1 connection of the server on 127\.0\.0\.1:\d+ to end$/)
     old.writer.close()
     yield* closed
     yield* server.waitClosed()
@@ -496,3 +498,41 @@ test('`using` closes a server', () =>
     assert.equal(kept.isServing(), false)
     yield* kept.waitClosed()
   }))
+
+test('options that are none are told at the call, with what to write', () => {
+  const connecting = openConnection as (...options: readonly unknown[]) => unknown
+  const starting = startServer as unknown as (handler: unknown, options?: unknown) => unknown
+  const told = (call: () => unknown, message: RegExp, kind: typeof MisuseError | RangeErrorConstructor) =>
+    assert.throws(call, (error) => error instanceof kind && message.test(error.message))
+  told(() => connecting(), /found undefined; write `openConnection\(\{ host, port \}\)`$/, MisuseError)
+  told(
+    () => connecting('localhost', 80),
+    /found a string \("localhost"\); write `openConnection/,
+    MisuseError,
+  )
+  told(() => connecting({ port: 80, host: 5 }), /expected a host .* found a number \(5\)/, MisuseError)
+  told(
+    () => starting(wait),
+    /found undefined; write `startServer\(handler, \{ host, port \}\)`$/,
+    MisuseError,
+  )
+  told(() => starting(wait, { port: 0, host: null }), /expected a host .* found null/, MisuseError)
+  told(() => connecting({ port: '80' }), /from 0 to 65535, found a string \("80"\)$/, RangeError)
+  told(() => connecting({ port: 65_536 }), /from 0 to 65535, found 65536$/, RangeError)
+})
+
+test('debug mode does not say that tasks of a server were created at no place', () =>
+  online(
+    function* () {
+      const server = yield* startServer(wait, anyPort)
+      const { writer } = yield* open(server)
+      yield* untilTrue(() => server.connections.some(({ task }) => task !== null))
+      const dump = dumpTasks()
+      assert.match(dump, /^task server /m)
+      assert.match(dump, /^task conn-1 /m)
+      assert.doesNotMatch(dump, /created at *$/m)
+      writer.close()
+      yield* server.shutdown({ graceMs: 0 })
+    },
+    { debug: true },
+  ))

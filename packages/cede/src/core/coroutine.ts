@@ -2,10 +2,10 @@
  * `coroutine(fn)`: a generator function whose calls are frames of the task, with a name, that can be as deep as memory
  * allows and resume in constant time. Plain generator functions work everywhere too; see `frame.ts` for what is gained.
  */
-import { Frame, FRESH, LEFT, type FrameBody } from './frame.ts'
+import { Frame, LEFT, type FrameBody } from './frame.ts'
 import { printsAs } from './inspect.ts'
 import { notAnOperation, wrongArgument } from './misuse.ts'
-import { running } from './running.ts'
+import { noteMade } from './running.ts'
 import type { Coroutine, Operation } from './suspension.ts'
 
 /** One call of a wrapped function. */
@@ -22,18 +22,12 @@ export class Call<T> extends Frame<T> {
   constructor(body: FrameBody, wrapper: { readonly name: string }) {
     super(body)
     this.#wrapper = wrapper
-    const debug = running.runner?.debug
-    if (debug != null) debug.coroutineCalled(this)
+    noteMade(this)
   }
 
   /** The name of the wrapped function. */
   get name(): string {
     return this.#wrapper.name
-  }
-
-  /** False until a `yield*`, a task or a scope has begun it. */
-  get begun(): boolean {
-    return this.state !== FRESH
   }
 
   override nameForMessages(): string {

@@ -139,6 +139,11 @@ export class Frame<T = unknown> {
     this.body = null
   }
 
+  /** @internal False until a `yield*`, a task or a scope has begun it. */
+  get begun(): boolean {
+    return this.state !== FRESH
+  }
+
   /** @internal */
   nameForMessages(): string {
     return 'a coroutine'

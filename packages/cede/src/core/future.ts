@@ -288,6 +288,8 @@ class FutureWait<T> extends Leaf<T> implements Waiter {
   constructor(future: Future<T>) {
     super()
     this.#future = future
+    // Made by the `yield*` itself.
+    this.claimed = true
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {

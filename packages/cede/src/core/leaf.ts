@@ -7,15 +7,30 @@
  */
 import { awaited, usedTwice } from './misuse.ts'
 import { answerReturn } from './probe.ts'
+import { noteMade } from './running.ts'
 import type { Suspension, Wait, WaitDescription } from './suspension.ts'
 import type { Task } from './task.ts'
 
 export abstract class Leaf<T> implements Wait, Iterator<Suspension, T, unknown> {
   /** @internal Not `#claimed`: private names are slow in V8 where a base class has many subclasses. */
-  claimed = false;
+  claimed = false
+
+  constructor() {
+    noteMade(this)
+  }
+
+  /** @internal */
+  get begun(): boolean {
+    return this.claimed
+  }
+
+  /** @internal */
+  nameForMessages(): string {
+    return `an operation (${this.describe().what})`
+  }
 
   [Symbol.iterator](): this {
-    if (this.claimed) throw usedTwice(`an operation (${this.describe().what})`)
+    if (this.claimed) throw usedTwice(this.nameForMessages())
     this.claimed = true
     return this
   }
@@ -32,7 +47,7 @@ export abstract class Leaf<T> implements Wait, Iterator<Suspension, T, unknown> 
 
   /** Real, so that `await operation` fails loudly where types were not checked. */
   then(_resolve: unknown, reject?: (reason: unknown) => unknown): never {
-    reject?.(awaited(`an operation (${this.describe().what})`))
+    reject?.(awaited(this.nameForMessages()))
     return undefined as never
   }
 

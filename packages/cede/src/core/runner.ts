@@ -4,14 +4,13 @@
  * Several runners share a loop; each ends only when all its tasks have ended. `run.ts` builds on this what needs the
  * host: drivers, signals, reports.
  */
-import type { Call } from './coroutine.ts'
 import { Context, inheritContext, setEnteredContext, type ContextBridge } from './context.ts'
 import { cancelledError, ClosedError, DeadlockError, MisuseError, withoutStack } from './errors.ts'
 import type { Future } from './future.ts'
 import { printsAs } from './inspect.ts'
 import type { Instrument } from './instrument.ts'
 import type { Loop } from './loop.ts'
-import { running } from './running.ts'
+import { running, type Startable } from './running.ts'
 import type { Body, Operation } from './suspension.ts'
 import { Task, type TaskOptions } from './task.ts'
 
@@ -37,7 +36,7 @@ export interface DebugHooks {
   readonly instrument: Instrument
   /** A callback of this runner has run for `tookMs` milliseconds. */
   callbackRan(runner: RunnerCore, callback: () => void, tookMs: number): void
-  coroutineCalled(call: Call<unknown>): void
+  operationMade(operation: Startable): void
   taskCreated(task: Task): void
   taskEnded(task: Task): void
   /** Where the task was made, or undefined if that is not known. */
@@ -92,6 +91,7 @@ export class RunnerCore {
   #state: 'open' | 'closing' | 'closed' = 'open'
   #deadlock: DeadlockError | null = null
   #unwatch: (() => void) | null = null
+  readonly #owned = new Set<() => void>()
 
   constructor(parts: RunnerParts) {
     const graceMs = parts.cleanupGraceMs ?? DEFAULT_CLEANUP_GRACE_MS
@@ -166,11 +166,22 @@ export class RunnerCore {
         for (const task of this.#closing) task.cancel({ reason })
         await ended
       }
+      for (const close of [...this.#owned]) close()
       await this.loop.failuresReported()
     } finally {
       this.#finish()
       this.#state = 'closed'
     }
+  }
+
+  /**
+   * @internal Something of the host must not outlive this runner: `close` is called when all tasks have ended.
+   *
+   * @returns how to take it back, once it is closed
+   */
+  own(close: () => void): () => void {
+    this.#owned.add(close)
+    return () => void this.#owned.delete(close)
   }
 
   /** @internal */

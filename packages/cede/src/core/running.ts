@@ -56,6 +56,19 @@ export function announce(wait: Wait): IteratorYieldResult<Suspension> {
   return { done: false, value: wait as unknown as Suspension }
 }
 
+/** Something that runs only behind a `yield*`, and does nothing if that is forgotten. */
+export interface Startable {
+  /** False until a `yield*`, a task or a scope has begun it. */
+  readonly begun: boolean
+  nameForMessages(): string
+}
+
+/** For debug mode, which tells of those that are never begun. */
+export function noteMade(operation: Startable): void {
+  const debug = running.runner?.debug
+  if (debug != null) debug.operationMade(operation)
+}
+
 /**
  * True if an operation that has what it needs may finish at once. False if it must suspend first, before it takes
  * anything: its scope is cancelled, or the task has not given way for a long time.

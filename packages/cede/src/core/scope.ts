@@ -17,7 +17,7 @@ import {
   UNWOUND,
 } from './frame.ts'
 import { printsAs } from './inspect.ts'
-import { cannotSuspend, NOTHING, running, swallowed } from './running.ts'
+import { cannotSuspend, NOTHING, noteMade, running, swallowed } from './running.ts'
 import type { Body, Suspension } from './suspension.ts'
 import type { Task } from './task.ts'
 
@@ -181,10 +181,16 @@ export abstract class BodyScope<T, S> extends Scope<T> {
   constructor(body: Body<T, [scope: S]>) {
     super(null)
     this.given = body
+    noteMade(this)
   }
 
   /** @internal The function's name, for messages about a body that is no operation. */
   protected abstract act(): string
+
+  /** @internal */
+  override nameForMessages(): string {
+    return this.act()
+  }
 
   /** @internal */
   override makeBody(): void {

@@ -3,7 +3,7 @@ import { MisuseError } from './errors.ts'
 import { Leaf } from './leaf.ts'
 import { nameOf, steppedByHand, usedTwice, awaited } from './misuse.ts'
 import { answerProbe, answerReturn, PROBE } from './probe.ts'
-import { announce, mayFinishNow, running } from './running.ts'
+import { announce, mayFinishNow, noteMade, running } from './running.ts'
 import type { Coroutine, Suspension, Wait, WaitDescription } from './suspension.ts'
 import { takenBy } from './taken.ts'
 import type { Task } from './task.ts'
@@ -25,6 +25,15 @@ class Sleep<T> extends Timer implements Wait, Iterator<Suspension, T, unknown> {
     super()
     this.#durationMs = durationMs
     this.#value = value
+    noteMade(this)
+  }
+
+  get begun(): boolean {
+    return this.#state !== FRESH
+  }
+
+  nameForMessages(): string {
+    return `an operation (${this.describe().what})`
   }
 
   [Symbol.iterator](): this {

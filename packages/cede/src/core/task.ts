@@ -11,6 +11,7 @@ import { CLAIMED, type Frame, INNER, LEFT, UNSTARTED } from './frame.ts'
 import { Future, type FutureStatus } from './future.ts'
 import { InvalidStateError, MisuseError } from './errors.ts'
 import { printsAs } from './inspect.ts'
+import { nameOf } from './misuse.ts'
 import { probeStack } from './probe.ts'
 import type { Runner } from './runner.ts'
 import { OPERATIONS_PER_STEP, running } from './running.ts'
@@ -164,10 +165,15 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
 
   /** Takes back every registration of `callback`. @returns how many there were */
   removeDoneCallback(callback: (task: this) => void): number {
+    const registered = doneCallbacks.get(this)
+    if (registered === undefined) return 0
     let removed = 0
-    for (const registered of doneCallbacks.get(this) ?? []) {
-      if (registered.callback === callback) removed += this.asFuture().removeDoneCallback(registered.wrapped)
-    }
+    const left = registered.filter((one) => {
+      if (one.callback !== callback) return true
+      removed += this.asFuture().removeDoneCallback(one.wrapped)
+      return false
+    })
+    doneCallbacks.set(this, left)
     return removed
   }
 
@@ -186,7 +192,12 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
 
   /** What the task waits for right now, or null. */
   waitsFor(): WaitDescription | null {
-    return this.waiting === null ? null : this.waiting.describe()
+    try {
+      return this.waiting === null ? null : this.waiting.describe()
+    } catch (error) {
+      // Dumps and expiring timeouts ask as well, and must not fail for a wait of somebody's own that cannot tell.
+      return { what: `something whose describe() threw ${nameOf(error)}` }
+    }
   }
 
   /** How many milliseconds it has been waiting, or 0. */
@@ -270,7 +281,16 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
     const { waiting } = this
     if (this.target === null || waiting === null) return
     this.waiting = null
-    waiting.unpark(this)
+    try {
+      waiting.unpark(this)
+    } catch (error) {
+      // Whoever cancels has others to cancel, and this task has to end all the same.
+      this.runner.report({
+        message: `a wait of ${this.describeSelf()} threw while it was unparked`,
+        error,
+        task: this,
+      })
+    }
     this.mode = UNWIND
     this.status = 'ready'
     const { loop } = this.runner

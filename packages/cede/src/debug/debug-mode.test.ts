@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { coroutine, createTask, getRunningLoop, run, sleep } from 'cede'
+import { coroutine, createTask, getRunningLoop, run, sleep, timeout } from 'cede'
 import { SimDriver } from 'cede/lowlevel'
 
 function collect(): {
@@ -92,4 +92,52 @@ test('a coroutine that was called and never run is reported when its task ends, 
   assert.equal(seen.messages.length, 1)
   assert.match(seen.messages[0]!, /^coroutine hello\(\) was called by task forgetful and never run/)
   assert.match(seen.stacks[0]!, /at forgetful .*debug-mode\.test\.ts/)
+})
+
+test('operations of the library that were never run are reported too, each place once', async () => {
+  const seen = collect()
+  function* forgetful() {
+    for (let i = 0; i < 3; i++) {
+      // eslint-disable-next-line @typescript-eslint/no-floating-promises -- what this test is about
+      sleep(1_000)
+      // eslint-disable-next-line @typescript-eslint/no-floating-promises -- what this test is about
+      timeout(5, () => sleep(1))
+      yield* sleep(0)
+    }
+  }
+  await run(
+    function* () {
+      yield* createTask(forgetful(), { name: 'forgetful' })
+    },
+    { driver: new SimDriver(), debug: true, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.deepEqual(
+    seen.messages.map((message) => message.replace(/;.*/, '')),
+    [
+      'an operation (sleep of 1000 ms) was called by task forgetful and never run',
+      'timeout() was called by task forgetful and never run',
+    ],
+  )
+  for (const stack of seen.stacks) assert.match(stack, /at forgetful .*debug-mode\.test\.ts/)
+})
+
+test('in a task that lives on they are reported after a thousand more', async () => {
+  const seen = collect()
+  let before = -1
+  function* forgetful() {
+    for (let i = 0; i < 600; i++) {
+      // eslint-disable-next-line @typescript-eslint/no-floating-promises -- what this test is about
+      sleep(1_000)
+      yield* sleep(0)
+    }
+    before = seen.messages.length
+  }
+  await run(
+    function* () {
+      yield* createTask(forgetful(), { name: 'forgetful' })
+    },
+    { driver: new SimDriver(), debug: true, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.equal(before, 1)
+  assert.equal(seen.messages.length, 1)
 })

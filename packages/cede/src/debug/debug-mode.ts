@@ -1,12 +1,12 @@
 /**
- * Debug mode: where tasks were made, coroutines that were called and never run, and steps that held the loop for long.
+ * Debug mode: where tasks were made, operations that were called and never run, and steps that held the loop for long.
  *
- * The first two need a stack for every call, the third the clock for every step; production pays nothing for them. A
- * coroutine that the ending task made and nobody has begun is reported at that moment, with the place of the call: the
- * star was forgotten. A slow step is reported when it ends; nothing else could run meanwhile.
+ * The first two need a stack for every call, the third the clock for every step; production pays nothing for them. An
+ * operation (of the library, or a wrapped coroutine) that a task has called and nobody has begun when the task ends, or
+ * has called a thousand more, is reported with the place of the call, each place once: the star was forgotten. A slow
+ * step is reported when it ends; nothing else could run meanwhile.
  */
-import type { Call } from '../core/coroutine.ts'
-import { running } from '../core/running.ts'
+import { running, type Startable } from '../core/running.ts'
 import type { Instrument } from '../core/instrument.ts'
 import type { DebugHooks, ExceptionContext, Runner } from '../core/runner.ts'
 import type { Task } from '../core/task.ts'
@@ -20,12 +20,20 @@ const MAX_OUTER_FRAMES = 20
 
 export const DEFAULT_SLOW_STEP_MS = 100
 
+/** So many operations of a task that lives on are remembered before those not begun are told. */
+const UNBEGUN_KEPT = 1000
+/** The youngest of them may be about to begin. */
+const UNBEGUN_YOUNG = 100
+
 export class DebugMode implements DebugHooks {
   readonly instrument: Instrument
   readonly #slowStepMs: number
   readonly #createdAt = new WeakMap<Task, string>()
   readonly #outerStacks = new WeakMap<object, readonly string[]>()
-  readonly #unbegun = new Map<Task, Map<Call<unknown>, string>>()
+  /** What a live task has made, with an error whose stack is formatted only if it is needed. */
+  readonly #unbegun = new Map<Task, Map<Startable, Error>>()
+  /** Each place is told once. */
+  readonly #toldPlaces = new Set<string>()
 
   /** @param slowStepMs steps and callbacks that take longer are reported */
   constructor(slowStepMs: number = DEFAULT_SLOW_STEP_MS) {
@@ -59,35 +67,49 @@ export class DebugMode implements DebugHooks {
     runner.report(context)
   }
 
-  coroutineCalled(call: Call<unknown>): void {
+  operationMade(operation: Startable): void {
     const { task } = running
     if (task === null) return
-    let calls = this.#unbegun.get(task)
-    if (calls === undefined) {
-      calls = new Map()
-      this.#unbegun.set(task, calls)
+    let made = this.#unbegun.get(task)
+    if (made === undefined) {
+      made = new Map()
+      this.#unbegun.set(task, made)
     }
-    if (calls.size >= 1000) for (const known of calls.keys()) if (known.begun) calls.delete(known)
-    calls.set(call, firstUserLine())
+    made.set(operation, placeOfNow())
+    if (made.size >= UNBEGUN_KEPT) this.#tellUnbegun(task, made, UNBEGUN_YOUNG)
+  }
+
+  /** Tells of the operations that nobody has begun by now, and forgets them, but for the `kept` youngest. */
+  #tellUnbegun(task: Task, made: Map<Startable, Error>, kept: number): void {
+    let left = made.size - kept
+    for (const [operation, at] of made) {
+      if (left-- <= 0) return
+      made.delete(operation)
+      if (operation.begun) continue
+      const place = firstUserLine(at)
+      if (this.#toldPlaces.has(place)) continue
+      this.#toldPlaces.add(place)
+      task.runner.report({
+        message:
+          `${operation.nameForMessages()} was called by ${task.describeSelf()} and never run; ` +
+          'was the star of `yield*` forgotten?',
+        task,
+        stack: `    at ${place}`,
+      })
+    }
   }
 
   taskCreated(task: Task): void {
-    this.#createdAt.set(task, firstUserLine())
+    // Made by the library on its own, such as the handler of a connection, it has no place in the user's code.
+    const place = firstUserLine(placeOfNow())
+    if (place !== '') this.#createdAt.set(task, place)
   }
 
   taskEnded(task: Task): void {
-    const calls = this.#unbegun.get(task)
-    if (calls === undefined) return
+    const made = this.#unbegun.get(task)
+    if (made === undefined) return
     this.#unbegun.delete(task)
-    for (const [call, place] of calls) {
-      if (call.begun) continue
-      const context: ExceptionContext = {
-        message: `coroutine ${call.name}() was called by ${task.describeSelf()} and never run; was the star of \`yield*\` forgotten?`,
-        task,
-        stack: `    at ${place}`,
-      }
-      task.runner.report(context)
-    }
+    this.#tellUnbegun(task, made, 0)
   }
 
   errorPassed(error: unknown): void {
@@ -107,15 +129,24 @@ export class DebugMode implements DebugHooks {
   }
 }
 
-function firstUserLine(): string {
-  const first = userLines(stackOfNow()).split('\n')[0] ?? ''
+function firstUserLine(at: Error): string {
+  const first = userLines(linesOf(at)).split('\n')[0] ?? ''
   return first.trim().replace(/^at /, '')
 }
 
 function stackOfNow(): string {
+  return linesOf(placeOfNow())
+}
+
+function placeOfNow(): Error {
   const limit = Error.stackTraceLimit
   Reflect.set(Error, 'stackTraceLimit', STACK_LIMIT)
-  const stack = new Error('place').stack ?? ''
+  const place = new Error('place')
   Reflect.set(Error, 'stackTraceLimit', limit)
+  return place
+}
+
+function linesOf(error: Error): string {
+  const stack = error.stack ?? ''
   return stack.slice(stack.indexOf('\n') + 1)
 }

@@ -3,7 +3,7 @@
  * counterparts elsewhere). Sockets of this driver are the host's own objects; see `io/`.
  *
  * Turns that are asked for from outside come in a microtask, so that what an event or a promise has woken runs right
- * after it. After a number of those in a row, and whenever a turn has used its time, the next turn waits until the
+ * after it. After a number of those, and whenever a turn has used its time, the next turn waits until the
  * host has polled for I/O: promises that wake each other for ever cannot starve sockets.
  */
 import type { Driver, DriverHost } from '../core/driver.ts'

@@ -109,13 +109,7 @@ export function hasFailed(member: Member): boolean {
 
 /** Tasks and futures as they are; a task for everything else. The same object twice is one member. */
 export function membersOf<T>(act: string, operations: Iterable<Operation<T>>): Member<T>[] {
-  if (
-    typeof (operations as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] !== 'function' ||
-    typeof operations === 'string' ||
-    isLibraryOperation(operations)
-  ) {
-    throw notAList(act, operations)
-  }
+  requireList(act, operations)
   const runner = Loop.currentRunner(act)
   const made = new Map<Operation<T>, Member<T>>()
   const members: Member<T>[] = []
@@ -138,6 +132,18 @@ export function membersOf<T>(act: string, operations: Iterable<Operation<T>>): M
     throw error
   }
   return members
+}
+
+/** @throws {MisuseError} for what is no list, or is itself one operation: to iterate it would step it */
+export function requireList(act: string, operations: unknown): void {
+  if (
+    typeof (operations as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] === 'function' &&
+    typeof operations !== 'string' &&
+    !isLibraryOperation(operations) &&
+    !isFuture(operations)
+  )
+    return
+  throw notAList(act, operations)
 }
 
 function notAList(act: string, found: unknown): Error {

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cancelAndWait, createTask, mapLimit, MisuseError, sleep, sleepForever, type Suspension } from 'cede'
+import {
+  allTasks,
+  cancelAndWait,
+  createTask,
+  mapLimit,
+  MisuseError,
+  sleep,
+  sleepForever,
+  type Operation,
+  type Suspension,
+} from 'cede'
 import { Diary } from '../../../../test/support/diary.ts'
 import { simulate } from '../../../../test/support/sim.ts'
 import { thrownBy } from '../../../../test/support/thrown-by.ts'
@@ -105,5 +115,65 @@ test('cancelled, it cancels what runs and begins nothing more', () =>
 test('a limit that is no whole number above 0 is refused at the call', () => {
   for (const limit of [0, -1, 1.5, NaN, '2' as unknown as number]) {
     assert.throws(() => mapLimit([1], limit, () => sleep(0)), MisuseError)
+  }
+})
+
+test('no more workers are begun than there are items, whatever the limit', () =>
+  simulate(function* () {
+    function* two(): Generator<string, void> {
+      yield 'a'
+      yield 'b'
+    }
+    let most = 0
+    yield* mapLimit(two(), 1_000, function* () {
+      most = Math.max(most, allTasks().length)
+      yield* sleep(1)
+    })
+    assert.equal(most, 3)
+  }))
+
+test('a source is closed if it has more, and left alone if it has ended or thrown', () =>
+  simulate(function* () {
+    const mine = new Error('mine')
+    const asked: string[] = []
+    const source = (items: number, failure?: Error): Iterable<number> => {
+      let taken = 0
+      const iterator: Iterator<number> = {
+        next() {
+          asked.push('next')
+          if (taken < items) return { done: false, value: taken++ }
+          if (failure !== undefined) throw failure
+          return { done: true, value: undefined }
+        },
+        return() {
+          asked.push('return')
+          return { done: true, value: undefined }
+        },
+      }
+      return { [Symbol.iterator]: () => iterator }
+    }
+    const work = (item: number): Operation<number> => sleep(1, item)
+    for (const limit of [2, Infinity]) {
+      asked.length = 0
+      assert.deepEqual(yield* mapLimit(source(3), limit, work), [0, 1, 2])
+      assert.deepEqual(asked, ['next', 'next', 'next', 'next'])
+      asked.length = 0
+      assert.equal(yield* thrownBy(mapLimit(source(1, mine), limit, work)), mine)
+      assert.deepEqual(asked, ['next', 'next'])
+    }
+    asked.length = 0
+    const fails = (): Operation<number> => {
+      throw mine
+    }
+    assert.equal(yield* thrownBy(mapLimit(source(3), 1, fails)), mine)
+    assert.deepEqual(asked, ['next', 'return'])
+  }))
+
+test('items that are no iterable are refused at the call', () => {
+  for (const items of [5, null, undefined, {}, sleep(1)]) {
+    assert.throws(() => mapLimit(items as number[], 1, () => sleep(0)), {
+      code: 'CEDE_MISUSE',
+      message: /^mapLimit\(\): expected an iterable of items, found /,
+    })
   }
 })

@@ -1,7 +1,7 @@
 /** A function over many items, with a limit on how many run at once. */
 import { coroutine, operationFrom } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
-import { nameOf } from '../core/misuse.ts'
+import { isLibraryOperation, nameOf, wrongArgument } from '../core/misuse.ts'
 import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { gather } from './gather.ts'
 
@@ -12,7 +12,8 @@ import { gather } from './gather.ts'
  * @param items taken one by one, as room becomes free
  * @param limit at least 1
  * @param fn is given the item and its index, and returns an operation
- * @throws the first error of `fn`; {MisuseError} at the call, if `limit` is not a whole number above 0
+ * @throws the first error of `fn`; {MisuseError} at the call, if `limit` is not a whole number above 0,
+ *   or `items` is no iterable
  *
  * Suspends until all have ended.
  *
@@ -31,6 +32,17 @@ export function mapLimit<I, T>(
   if (limit !== Infinity && !(Number.isInteger(limit) && limit >= 1)) {
     throw new MisuseError(`mapLimit(): a limit of 1 or more was expected, found ${nameOf(limit)}`)
   }
+  if (
+    typeof (items as Partial<Iterable<I>> | null | undefined)?.[Symbol.iterator] !== 'function' ||
+    isLibraryOperation(items)
+  ) {
+    throw wrongArgument(
+      'mapLimit()',
+      'an iterable of items',
+      items,
+      'pass an array, a set, or a generator of items',
+    )
+  }
   return mapped(
     items as Iterable<unknown>,
     limit,
@@ -38,7 +50,16 @@ export function mapLimit<I, T>(
   ) as Coroutine<T[]>
 }
 
-const RESULT_OF_FN = 'mapLimit(): what the function returned'
+/** What the workers of one call share. */
+interface Work {
+  readonly source: Iterator<unknown>
+  readonly fn: (item: unknown, index: number) => Operation<unknown>
+  readonly results: unknown[]
+  /** Items taken so far. */
+  taken: number
+  /** The source has no more, or has failed: it is asked nothing further and needs no closing. */
+  exhausted: boolean
+}
 
 const mapped = coroutine(
   'mapLimit',
@@ -47,47 +68,42 @@ const mapped = coroutine(
     limit: number,
     fn: (item: unknown, index: number) => Operation<unknown>,
   ): Generator<Suspension, unknown[]> {
-    const results: unknown[] = []
-    const source = items[Symbol.iterator]()
-    let taken = 0
-    function* worker(): Generator<Suspension, void> {
-      for (let item = source.next(); item.done !== true; item = source.next()) {
-        const index = taken++
-        results[index] = undefined
-        results[index] = yield* operationFrom(RESULT_OF_FN, fn(item.value, index))
-      }
-    }
+    const work: Work = { source: items[Symbol.iterator](), fn, results: [], taken: 0, exhausted: false }
     const workers: Operation<void>[] = []
     try {
-      if (limit === Infinity) {
-        for (let item = source.next(); item.done !== true; item = source.next()) {
-          const index = taken++
-          results[index] = undefined
-          workers.push(store(results, index, operationFrom(RESULT_OF_FN, fn(item.value, index))))
-        }
-      } else {
-        const known = sizeOf(items)
-        for (let i = 0; i < Math.min(limit, known); i++) workers.push(worker())
+      // Each worker begins with an item, so that there are never more of them than items.
+      while (workers.length < limit) {
+        const first = take(work)
+        if (first === null) break
+        workers.push(worker(work, first))
       }
       yield* gather(workers)
     } finally {
-      source.return?.()
+      if (!work.exhausted) work.source.return?.()
     }
-    return results
+    return work.results
   },
 )
 
-function* store(
-  results: unknown[],
-  index: number,
-  operation: Operation<unknown>,
+function* worker(
+  work: Work,
+  first: { readonly item: unknown; readonly index: number },
 ): Generator<Suspension, void> {
-  results[index] = yield* operation
+  for (let next: typeof first | null = first; next !== null; next = take(work)) {
+    const operation = work.fn(next.item, next.index)
+    work.results[next.index] = yield* operationFrom('mapLimit(): what the function returned', operation)
+  }
 }
 
-/** How many workers are worth starting: the number of items where it is known. */
-function sizeOf(items: Iterable<unknown>): number {
-  if (Array.isArray(items)) return items.length
-  const { size } = items as Partial<ReadonlySet<unknown>>
-  return typeof size === 'number' ? size : Infinity
+/** The next item with its index, or null if there are no more. */
+function take(work: Work): { readonly item: unknown; readonly index: number } | null {
+  if (work.exhausted) return null
+  // Unless this returns an item, the source has ended or thrown.
+  work.exhausted = true
+  const item = work.source.next()
+  if (item.done === true) return null
+  work.exhausted = false
+  const index = work.taken++
+  work.results[index] = undefined
+  return { item: item.value, index }
 }

@@ -96,7 +96,7 @@ class Group<T> implements TaskGroup {
       const why = this.#ended ? 'has ended' : this.cancelled ? 'was cancelled' : 'is ending after a failure'
       throw new ClosedError(`createTask() of a task group: an open group was expected, found one that ${why}`)
     }
-    const limited = this.#room === null ? operation : inTurn(this, operation)
+    const limited = this.#room === null ? operation : inTurn(this, operationFrom('createTask()', operation))
     const task = this.#runner.createTask<R>(limited, options, 'createTask()')
     this.#crowd.add(task)
     // An eager child may have stopped the group before it was a member.

@@ -6,7 +6,7 @@ import { nameOf } from '../core/misuse.ts'
 import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { isFuture, type Outcome, type Task } from '../core/task.ts'
 import type { CancelOptions } from '../core/scope.ts'
-import { Crowd, membersOf, type Member } from './crowd.ts'
+import { Crowd, membersOf, requireList, type Member } from './crowd.ts'
 import { timeoutAt, timeoutOr } from './timeout.ts'
 import { Loop } from '../core/loop.ts'
 
@@ -36,11 +36,12 @@ const RETURN_WHEN: readonly string[] = [
  * @param tasks at least one task or future; operations are refused, since nobody could get hold of their tasks
  * @param options when to return: after the first end, the first failure, or all; and after how long in any case
  * @returns the two sets, as they are when the wait ends
- * @throws {MisuseError} for an empty list, for operations, for an unknown `returnWhen`
+ * @throws {MisuseError} for an empty list, for operations, for an unknown `returnWhen`, for a `timeoutMs` that is no number
  *
  * Suspends unless the condition holds already.
  */
 export function wait<M extends Member>(tasks: Iterable<M>, options?: WaitOptions): Coroutine<WaitResult<M>> {
+  requireList('wait()', tasks)
   const members = new Set(tasks)
   const returnWhen = options?.returnWhen ?? 'all-completed'
   if (members.size === 0)
@@ -51,7 +52,16 @@ export function wait<M extends Member>(tasks: Iterable<M>, options?: WaitOptions
       `wait(): returnWhen was expected to be one of ${RETURN_WHEN.join(', ')}, found ${nameOf(returnWhen)}`,
     )
   }
-  return waitFor(members, options?.timeoutMs ?? Infinity, returnWhen) as unknown as Coroutine<WaitResult<M>>
+  const timeoutMs = timeoutOf('wait()', options)
+  return waitFor(members, timeoutMs, returnWhen) as unknown as Coroutine<WaitResult<M>>
+}
+
+function timeoutOf(act: string, options: { readonly timeoutMs?: number | undefined } | undefined): number {
+  const timeoutMs: unknown = options?.timeoutMs ?? Infinity
+  if (typeof timeoutMs === 'number' && !Number.isNaN(timeoutMs)) return timeoutMs
+  throw new MisuseError(
+    `${act}: timeoutMs was expected to be a number of milliseconds, found ${nameOf(timeoutMs)}`,
+  )
 }
 
 const waitFor = coroutine(
@@ -125,7 +135,8 @@ export function asCompleted<T>(
   operations: Iterable<Operation<T>>,
   options?: { readonly timeoutMs?: number | undefined },
 ): CoroutineIterator<Task<T> | Future<T>> {
-  return new Completed<T>(membersOf('asCompleted()', operations), options?.timeoutMs ?? Infinity)
+  const timeoutMs = timeoutOf('asCompleted()', options)
+  return new Completed<T>(membersOf('asCompleted()', operations), timeoutMs)
 }
 
 class Completed<T> implements CoroutineIterator<Member<T>> {
@@ -184,6 +195,7 @@ export function cancelAndWait<T>(
   task: Task<T>,
   options?: CancelOptions & { readonly timeoutMs?: number | undefined },
 ): Coroutine<Outcome<T>> {
+  timeoutOf('cancelAndWait()', options)
   return cancelAndJoin(task, options)
 }
 

@@ -6,8 +6,10 @@ import {
   cancelAndWait,
   CancelledError,
   createTask,
+  currentTask,
   Future,
   MisuseError,
+  shield,
   sleep,
   sleepForever,
   timeout,
@@ -282,3 +284,54 @@ test('withSignal: scope.cancel() is CancelledError; a cancel further out reports
     assert.equal((yield* cancelAndWait(task)).status, 'cancelled')
     assert.deepEqual(seen, [])
   }))
+
+test('abortSignal(): a cancel of a scope around aborts at once, with its reason, also while inner cleanup waits', () =>
+  simulate(function* (sim) {
+    const aborted: unknown[] = []
+    const work = function* (): Generator<Suspension, void> {
+      const signal = abortSignal()
+      signal.addEventListener('abort', () => aborted.push(sim.now(), signal.reason))
+      try {
+        yield* sleep(100)
+      } finally {
+        yield* sleep(50)
+      }
+    }
+    const error = yield* thrownBy(timeout(10, withScope(work)))
+    assert.deepEqual(aborted, [10, error])
+    assert.equal(sim.now(), 60)
+  }))
+
+test('abortSignal(): behind a shield a cancel from outside aborts nothing before the shield ends', () =>
+  simulate(function* (sim) {
+    const aborted: number[] = []
+    const work = function* (): Generator<Suspension, void> {
+      abortSignal().addEventListener('abort', () => aborted.push(sim.now()))
+      yield* sleep(30)
+    }
+    yield* timeout(10, shield(work))
+    yield* sleep(0)
+    assert.deepEqual(aborted, [30])
+  }))
+
+test('abortSignal(): a scope that has ended leaves nothing behind in those around it', () =>
+  simulate(function* () {
+    const { scope } = currentTask()!
+    for (let i = 0; i < 3; i++) {
+      yield* withScope(function* () {
+        abortSignal()
+        yield* sleep(0)
+      })
+      yield* sleep(0)
+    }
+    assert.equal(scope.hooks?.size ?? 0, 0)
+  }))
+
+test('withSignal(): what is no signal is refused at the call', () => {
+  for (const signal of [5, null, undefined, {}]) {
+    assert.throws(() => withSignal(signal as AbortSignal, sleep(0)), {
+      code: 'CEDE_MISUSE',
+      message: /^withSignal\(\): expected an AbortSignal, found /,
+    })
+  }
+})

@@ -9,6 +9,7 @@ import {
   timeout,
   timeoutOr,
   until,
+  withScope,
 } from 'cede'
 import { simulate } from '../../../../test/support/sim.ts'
 import { thrownBy, thrownOf } from '../../../../test/support/thrown-by.ts'
@@ -255,3 +256,27 @@ test('an onLate that throws is told to the exception handler', () =>
     },
     { reports: [] },
   ))
+
+test('a function that cancels its own scope: the signal is aborted, and what comes of the promise is late', () =>
+  simulate(function* () {
+    const { promise, resolve } = deferred<string>()
+    const late: string[] = []
+    const given: { signal?: AbortSignal } = {}
+    yield* withScope((scope) =>
+      until(
+        (signal) => {
+          given.signal = signal
+          scope.cancel({ reason: 'enough' })
+          assert.equal(signal.aborted, false)
+          return promise
+        },
+        { onLate: (value) => late.push(value) },
+      ),
+    )
+    yield* sleep(0)
+    assert.equal(given.signal?.aborted, true)
+    assert.ok(given.signal.reason instanceof CancelledError)
+    resolve('late')
+    yield* sleep(1)
+    assert.deepEqual(late, ['late'])
+  }))

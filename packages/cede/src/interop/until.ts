@@ -5,6 +5,7 @@ import { isLibraryOperation, wrongArgument } from '../core/misuse.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
 import type { Runner } from '../core/runner.ts'
 import { announce, running } from '../core/running.ts'
+import type { Scope } from '../core/scope.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import { takenBy } from '../core/taken.ts'
 import { isTask, type Task } from '../core/task.ts'
@@ -60,8 +61,11 @@ class Until<T> extends Leaf<T> {
     let promise = this.#source
     if (typeof promise === 'function') {
       // In a cancelled scope nothing is started: nobody would wait for it.
-      if (running.task!.target !== null) return
+      const task = running.task!
+      if (task.target !== null) return
       promise = this.#start(promise)
+      // The function itself may cancel the scope: this wait is then never parked on.
+      if ((task.target as Scope | null) !== null) this.unpark(task)
     }
     // A thenable may call back at once; a promise never does.
     void Promise.resolve(promise).then(

@@ -12,7 +12,9 @@
  * What is written in one pass of the loop is collected and handed to the socket at the end of the pass, or as soon as it
  * is much: many small writes are one system call.
  */
+import { closeSync, openSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { devNull } from 'node:os'
 import type { Loop } from '../core/loop.ts'
 import type { Entry } from '../core/ready-queue.ts'
 import { leaveStep } from '../core/running.ts'
@@ -207,6 +209,48 @@ class NodeAccepted implements Accepted {
   }
 }
 
+/**
+ * Notices that the process runs out of file descriptors. libuv then accepts and closes every further connection by
+ * itself and tells nobody: the server would look idle while its clients are thrown out. So whenever more connections are
+ * open than ever before, one more descriptor is asked for and given back. It is told once, and again only after half of
+ * the connections have gone: a server at its limit must not drown in reports.
+ */
+class DescriptorWatch {
+  readonly #spent: (error: Error) => void
+  #open = 0
+  #most = 0
+  #told = false
+
+  constructor(spent: (error: Error) => void) {
+    this.#spent = spent
+  }
+
+  opened(): void {
+    this.#open++
+    if (this.#told || this.#open <= this.#most) return
+    try {
+      closeSync(openSync(devNull, 'r'))
+      this.#most = this.#open
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'EMFILE' && code !== 'ENFILE') return
+      this.#told = true
+      this.#spent(
+        new Error(
+          `expected a file descriptor for the next connection, found none left (${code}); while it is so, the system ` +
+            'closes new connections at once. Raise the limit of open files (`ulimit -n`), or set maxConnections below it',
+          { cause: error },
+        ),
+      )
+    }
+  }
+
+  closed(): void {
+    this.#open--
+    if (this.#open <= this.#most / 2) this.#told = false
+  }
+}
+
 /** TCP for the coroutines of `loop`. */
 export class NodeNetwork implements Network {
   readonly #loop: Loop
@@ -223,7 +267,12 @@ export class NodeNetwork implements Network {
       events.failed(error)
     }
     server.once('error', failed)
-    server.on('connection', (socket) => events.accepted(new NodeAccepted(socket, this.#loop)))
+    const descriptors = new DescriptorWatch((error) => events.acceptFailed(error))
+    server.on('connection', (socket) => {
+      descriptors.opened()
+      socket.once('close', () => descriptors.closed())
+      events.accepted(new NodeAccepted(socket, this.#loop))
+    })
     server.once('listening', () => {
       server.off('error', failed)
       server.on('error', (error) => events.acceptFailed(error))

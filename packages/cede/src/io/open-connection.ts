@@ -5,7 +5,7 @@ import { steppedByHand } from '../core/misuse.ts'
 import { announce } from '../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
-import { checkPort, formatAddress } from './address.ts'
+import { checkPlace, checkPort, formatAddress } from './address.ts'
 import { ConnectError } from './errors.ts'
 import { networkOf } from './network.ts'
 import { checkStreamOptions, StreamProtocol, type StreamOptions } from './stream-protocol.ts'
@@ -35,7 +35,7 @@ export interface Connection {
  *
  * @param options where to, and the sizes of the buffers
  * @throws {ConnectError} if nobody listens there, the host is unknown, or nothing answers
- * @throws {RangeError} at the call, if the port or a size is wrong
+ * @throws {RangeError} at the call, if the port or a size is wrong; {MisuseError} if the options are none
  *
  * @example
  * import { openConnection, run, startServer, type StreamReader, type StreamWriter } from 'cede'
@@ -57,6 +57,7 @@ export interface Connection {
  * })
  */
 export function openConnection(options: OpenConnectionOptions): Coroutine<Connection> {
+  checkPlace('openConnection()', options, 'write `openConnection({ host, port })`')
   checkPort('openConnection()', options.port)
   if (options.localPort !== undefined) checkPort('openConnection()', options.localPort)
   checkStreamOptions('openConnection()', options)
@@ -106,7 +107,11 @@ class Opening extends Leaf<Connection> {
       },
       protocol,
       {
-        connected: () => ended({ reader: protocol.reader, writer: protocol.writer }),
+        connected: () => {
+          const { reader, writer } = protocol
+          protocol.onLost = runner.own(() => writer.close())
+          ended({ reader, writer })
+        },
         failed: ended,
       },
     )

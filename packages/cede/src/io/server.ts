@@ -95,7 +95,7 @@ export class Server {
     this.#idle = new WaitQueue(() => ({
       what: this.isServing()
         ? `the server on ${this.#name} to be closed`
-        : `${String(this.#connections.size)} connections of the server on ${this.#name} to end`,
+        : `${countOf(this.#connections.size)} of the server on ${this.#name} to end`,
       holders: [...this.#connections].flatMap(({ task }) => task ?? []),
     }))
   }
@@ -198,7 +198,7 @@ export class Server {
       failed,
       accepted: (accepted) => this.#accept(accepted),
       acceptFailed: (error) =>
-        this.#runner.report({ message: `the server on ${this.#name} could not accept a connection`, error }),
+        this.#runner.report({ message: `the server on ${this.#name} cannot accept a connection`, error }),
     }
   }
 
@@ -352,6 +352,10 @@ class Served implements ServerConnection {
   constructor(name: string) {
     this.name = name
   }
+}
+
+function countOf(connections: number): string {
+  return connections === 1 ? '1 connection' : `${String(connections)} connections`
 }
 
 /** Stands for the server among the tasks of its run. */

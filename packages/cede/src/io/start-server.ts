@@ -5,7 +5,7 @@ import { answerProbe, PROBE } from '../core/probe.ts'
 import { announce } from '../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
-import { checkPort, checkSize, formatAddress } from './address.ts'
+import { checkPlace, checkPort, checkSize, formatAddress } from './address.ts'
 import { ListenError } from './errors.ts'
 import { networkOf } from './network.ts'
 import { checkHandler, Server, type ConnectionHandler } from './server.ts'
@@ -52,6 +52,7 @@ export interface StartServerOptions extends StreamOptions {
  */
 export function startServer(handler: ConnectionHandler, options: StartServerOptions): Coroutine<Server> {
   checkHandler(handler)
+  checkPlace('startServer()', options, 'write `startServer(handler, { host, port })`')
   checkPort('startServer()', options.port)
   checkSize('startServer()', 'maxConnections', options.maxConnections)
   checkSize('startServer()', 'backlog', options.backlog)

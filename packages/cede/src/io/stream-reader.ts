@@ -528,15 +528,19 @@ function checkCount(act: string, size: number): number {
 
 function separatorsOf(given: Separator | readonly Separator[]): readonly Uint8Array[] {
   const list = typeof given === 'string' || given instanceof Uint8Array ? [given] : given
-  const separators = Array.isArray(list)
-    ? list.map((one: unknown) => (typeof one === 'string' ? Buffer.from(one) : one))
-    : []
-  const bad = separators.find((one) => !(one instanceof Uint8Array) || one.length === 0)
-  if (separators.length > 0 && bad === undefined) return separators as Uint8Array[]
+  const separators: readonly unknown[] = Array.isArray(list) ? list : []
+  const bad = separators.findIndex(
+    (one) => !(typeof one === 'string' || one instanceof Uint8Array) || one.length === 0,
+  )
+  if (separators.length > 0 && bad === -1) {
+    return (separators as readonly Separator[]).map((one) =>
+      typeof one === 'string' ? Buffer.from(one) : one,
+    )
+  }
   throw wrongArgument(
     'readUntil()',
     'a separator of 1 byte or more, or several',
-    bad ?? given,
+    bad === -1 ? given : separators[bad],
     'write `readUntil("\\r\\n")`, or `readUntil(["\\r\\n", "\\n"])`',
   )
 }
