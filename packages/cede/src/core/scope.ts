@@ -163,8 +163,9 @@ export class Scope<T = unknown> extends Frame<T> implements CancelScope {
     const { hooks } = this
     if (hooks === null) return
     this.hooks = null
-    const loop = (this.task?.runner ?? running.runner)!.loop
-    for (const hook of hooks) loop.callSystem(hook)
+    const runner = this.task?.runner ?? running.runner!
+    const scope = { runner, context: null, captured: null }
+    for (const hook of hooks) runner.loop.callSoonIn(scope, hook)
   }
 
   /** @internal */

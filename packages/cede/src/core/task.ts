@@ -34,6 +34,8 @@ export interface TaskOptions {
   readonly name?: string | undefined
   /** Runs the body up to its first suspension inside the call. Default: false, it begins in the next pass. */
   readonly eager?: boolean | undefined
+  /** @internal Stands for the name of the wrapped function where that is wrapped once more. */
+  readonly label?: string | undefined
   /** Context variables to run in, as they are and not as a copy. Default: a copy of the creator's. */
   readonly context?: Context | undefined
 }
@@ -95,7 +97,7 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
     this.task = this
     this.runner = runner
     this.id = ++tasksMade
-    this.label = labelOf(operation)
+    this.label = options?.label ?? labelOf(operation)
     this.creatorId = running.task === null ? 0 : running.task.id
     this.#name = undefined
     if (options?.name !== undefined) this.name = options.name

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   cancelAndWait,
+  coroutine,
   createTask,
   InvalidStateError,
   MisuseError,
@@ -191,3 +192,19 @@ test('a limit that is no whole number above 0 is refused at the call', () => {
     assert.throws(() => taskGroup(() => sleep(0), { limit }), MisuseError)
   }
 })
+
+const labelled = coroutine('labelled', function* () {
+  yield* sleep(1)
+})
+
+test('children keep the name of their coroutine, with a limit and without', () =>
+  simulate(function* () {
+    const labels: string[] = []
+    for (const options of [{}, { limit: 1 }]) {
+      yield* taskGroup(function* (group) {
+        labels.push(group.createTask(labelled()).label)
+        yield* sleep(0)
+      }, options)
+    }
+    assert.deepEqual(labels, ['labelled', 'labelled'])
+  }))

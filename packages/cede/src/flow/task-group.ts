@@ -6,7 +6,7 @@
  * group is cancelled from outside, it cancels its children and waits for them inside a shield: they have a grace of
  * their own, and parents outlive children.
  */
-import { coroutine, operationFrom } from '../core/coroutine.ts'
+import { coroutine, labelOf, operationFrom } from '../core/coroutine.ts'
 import {
   cancelledError,
   ClosedError,
@@ -96,8 +96,14 @@ class Group<T> implements TaskGroup {
       const why = this.#ended ? 'has ended' : this.cancelled ? 'was cancelled' : 'is ending after a failure'
       throw new ClosedError(`createTask() of a task group: an open group was expected, found one that ${why}`)
     }
-    const limited = this.#room === null ? operation : inTurn(this, operationFrom('createTask()', operation))
-    const task = this.#runner.createTask<R>(limited, options, 'createTask()')
+    const task =
+      this.#room === null
+        ? this.#runner.createTask<R>(operation, options, 'createTask()')
+        : this.#runner.createTask<R>(
+            inTurn(this, operationFrom('createTask()', operation)),
+            { label: labelOf(operation), ...options },
+            'createTask()',
+          )
     this.#crowd.add(task)
     // An eager child may have stopped the group before it was a member.
     if (this.#stopping) task.cancel(this.#stopOptions)

@@ -335,3 +335,20 @@ test('withSignal(): what is no signal is refused at the call', () => {
     })
   }
 })
+
+test('abortSignal: a listener belongs to the run, and may make tasks', () =>
+  simulate(function* () {
+    const done = new Future<string>()
+    function* tidy(): Generator<Suspension, void> {
+      yield* sleep(1)
+      done.setResult('tidied')
+    }
+    yield* withScope(function* (scope) {
+      abortSignal().addEventListener('abort', () => {
+        createTask(tidy())
+      })
+      scope.cancel()
+      yield* sleepForever()
+    })
+    assert.equal(yield* done, 'tidied')
+  }))

@@ -115,7 +115,7 @@ class Until<T> extends Leaf<T> {
     const controller = this.#controller
     if (controller === null) return
     const reason = task.target?.reason
-    task.runner.loop.callSystem(() => {
+    task.runner.loop.callSoonIn({ runner: task.runner, context: null, captured: null }, () => {
       controller.abort(reason instanceof Error ? reason : cancelledError('the wait for a promise', reason))
     })
   }
