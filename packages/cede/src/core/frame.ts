@@ -51,6 +51,8 @@ export const UNSTARTED = 1
 export const CLEANING = 2
 /** The plain generators below its body are frames of their own (or there are none). See `unwind.ts`. */
 export const SPLIT = 4
+/** Its cleanup has suspended once; matters only where chains cannot be split. */
+export const SUSPENDED_IN_CLEANUP = 8
 /** Made by a split: a probe of the frame it was split from shows its lines already. */
 export const INNER = 32
 /** A scope that was cancelled and whose body did not end by itself. */
@@ -65,7 +67,7 @@ export class Frame<T = unknown> {
   parent: Frame | null = null
   /** @internal */
   state: FrameState = FRESH
-  /** @internal UNSTARTED, CLEANING, SPLIT. */
+  /** @internal The bits below `FrameState`: UNSTARTED, CLEANING, SPLIT and their kin. */
   flags = 0
   /** @internal */
   outcome: unknown = undefined

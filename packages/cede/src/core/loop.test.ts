@@ -10,6 +10,10 @@ import { sleep, sleepForever } from './sleep.ts'
 import { suspend } from './suspend.ts'
 import type { Wait } from './suspension.ts'
 import type { Task } from './task.ts'
+import { describeTasks } from '../debug/dump.ts'
+import { printReport } from '../debug/report.ts'
+
+const reporters = { defaultExceptionHandler: printReport, describeTasks }
 
 function made(options?: { readonly shuffleSeed?: number }): {
   driver: ManualDriver
@@ -173,7 +177,11 @@ test('a pass cut short goes on in the next turn, before anything new and before 
 test('an error in a callback does not stop the pass', () => {
   const { driver, loop, diary } = made()
   const reports: ExceptionContext[] = []
-  const runner = new RunnerCore({ loop, exceptionHandler: (report) => void reports.push(report) })
+  const runner = new RunnerCore({
+    ...reporters,
+    loop,
+    exceptionHandler: (report) => void reports.push(report),
+  })
   loop.addRunner(runner)
   const error = new Error('mine')
   loop.callSoon(() => {
@@ -199,7 +207,7 @@ test('without any run an error in a callback is printed', (t) => {
 
 test('the driver holds the process only while there are runners', () => {
   const { driver, loop } = made()
-  const [one, two] = [new RunnerCore({ loop }), new RunnerCore({ loop })]
+  const [one, two] = [new RunnerCore({ ...reporters, loop }), new RunnerCore({ ...reporters, loop })]
   assert.equal(driver.held, false)
   loop.addRunner(one)
   loop.addRunner(two)
@@ -211,7 +219,7 @@ test('the driver holds the process only while there are runners', () => {
 
 test('tasks() lists what has not ended, of all runners', async () => {
   const sim = new Sim()
-  const other = new RunnerCore({ loop: sim.loop })
+  const other = new RunnerCore({ ...reporters, loop: sim.loop })
   const second = other.start(sleep(50))
   await sim.run(function* () {
     createTask(sleep(20), { name: 'background' })

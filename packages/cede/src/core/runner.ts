@@ -50,14 +50,14 @@ export interface DebugHooks {
 export interface RunnerParts {
   readonly loop: Loop
   readonly exceptionHandler?: ExceptionHandler | undefined
-  /** Default: prints to the console. */
-  readonly defaultExceptionHandler?: ExceptionHandler | undefined
+  /** Told where no `exceptionHandler` is set, or where that one throws. */
+  readonly defaultExceptionHandler: ExceptionHandler
   /** How long the cleanup of a cancelled scope may take, in milliseconds. Default: 10,000. */
   readonly cleanupGraceMs?: number | undefined
   readonly bridge?: ContextBridge | null | undefined
   readonly debug?: DebugHooks | null | undefined
   /** Describes all tasks, for deadlock reports. */
-  readonly describeTasks?: ((tasks: Iterable<Task>) => string) | undefined
+  readonly describeTasks: (tasks: Iterable<Task>) => string
 }
 
 export const DEFAULT_CLEANUP_GRACE_MS = 10_000
@@ -105,8 +105,8 @@ export class RunnerCore {
     this.debug = parts.debug ?? null
     this.cleanupGraceMs = graceMs
     this.exceptionHandler = parts.exceptionHandler ?? null
-    this.#defaultExceptionHandler = parts.defaultExceptionHandler ?? printException
-    this.#describeTasks = parts.describeTasks ?? namesOf
+    this.#defaultExceptionHandler = parts.defaultExceptionHandler
+    this.#describeTasks = parts.describeTasks
   }
 
   // ------------------------------------------------------------------ mains
@@ -331,19 +331,4 @@ function stepEagerly(task: Task): void {
     Object.assign(running, before)
     if (before.task !== null && before.task.target !== null) running.credit = 0
   }
-}
-
-function namesOf(tasks: Iterable<Task>): string {
-  return [...tasks]
-    .map((task) => `${task.describeSelf()}: waits for ${task.waitsFor()?.what ?? 'nothing'}`)
-    .join('\n')
-}
-
-function printException({ message, error, stack, createdAt, outerStack }: ExceptionContext): void {
-  const lines: unknown[] = [`cede: ${message}`]
-  if (createdAt !== undefined) lines.push(`\n  (the task was created at ${createdAt})`)
-  if (stack !== undefined) lines.push(`\n${stack}`)
-  if (error !== undefined) lines.push('\n', error)
-  if (outerStack !== undefined) lines.push(`\n  and further out\n${outerStack}`)
-  console.error(...lines)
 }

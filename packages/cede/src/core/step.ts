@@ -10,6 +10,7 @@ import {
   CLEANING,
   RETURNED,
   SPLIT,
+  SUSPENDED_IN_CLEANUP,
   THREW,
   UNSTARTED,
   refuse,
@@ -34,9 +35,6 @@ export const FAIL = 2
 export const UNWIND = 3
 /** Inside a step only: the last yield was no suspension of ours. */
 const REFUSE = 4
-
-/** A frame whose cleanup has suspended once; matters only where chains cannot be split. */
-const SUSPENDED_IN_CLEANUP = 8
 
 export function stepTask(task: Task): void {
   const { loop } = task.runner
@@ -73,7 +71,7 @@ function drive(task: Task, mode: ResumeMode | typeof REFUSE, value: unknown): vo
         result = returnFrame(task, frame)
         if (result === SPLIT_FIRST) continue
       } else if (mode === FAIL) {
-        result = throwInto(frame.body!, value)
+        result = failInto(frame.body!, value)
       } else {
         result = refuse(frame.body!, value)
       }
@@ -162,7 +160,7 @@ function drive(task: Task, mode: ResumeMode | typeof REFUSE, value: unknown): vo
   }
 }
 
-function throwInto(body: FrameBody, error: unknown): IteratorResult<Suspension, unknown> {
+function failInto(body: FrameBody, error: unknown): IteratorResult<Suspension, unknown> {
   if (body.throw === undefined) throw error
   return body.throw(error)
 }
