@@ -504,16 +504,20 @@ test('options that are none are told at the call, with what to write', () => {
   const starting = startServer as unknown as (handler: unknown, options?: unknown) => unknown
   const told = (call: () => unknown, message: RegExp, kind: typeof MisuseError | RangeErrorConstructor) =>
     assert.throws(call, (error) => error instanceof kind && message.test(error.message))
-  told(() => connecting(), /found undefined; write `openConnection\(\{ host, port \}\)`$/, MisuseError)
+  told(
+    () => connecting(),
+    /found undefined; write `openConnection\(\{ host: '127.0.0.1', port: 8080 \}\)`$/,
+    MisuseError,
+  )
   told(
     () => connecting('localhost', 80),
-    /found a string \("localhost"\); write `openConnection/,
+    /expected options, found a number \(80\); write `openConnection\(\{ host, port \}\)`$/,
     MisuseError,
   )
   told(() => connecting({ port: 80, host: 5 }), /expected a host .* found a number \(5\)/, MisuseError)
   told(
     () => starting(wait),
-    /found undefined; write `startServer\(handler, \{ host, port \}\)`$/,
+    /found undefined; write `startServer\(handler, \{ host: '127.0.0.1', port: 8080 \}\)`$/,
     MisuseError,
   )
   told(() => starting(wait, { port: 0, host: null }), /expected a host .* found null/, MisuseError)

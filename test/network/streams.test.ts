@@ -497,9 +497,9 @@ test('a driver without a network says so', async () => {
       function* () {
         yield* startServer(echo, { port: 0 })
       },
-      { driver: new SimDriver() },
+      { driver: Object.assign(new SimDriver(), { name: 'mine' }) },
     ),
-    /startServer\(\): a driver with a network was expected, found `sim`/,
+    /startServer\(\): a driver with a network was expected, found `mine`/,
   )
 })
 

@@ -10,11 +10,49 @@ export {
   IncompleteReadError,
   LimitError,
   ListenError,
+  ProtocolError,
 } from './io/errors.ts'
-export { openConnection, type Connection, type OpenConnectionOptions } from './io/open-connection.ts'
-export { Server, type ConnectionHandler, type ServerConnection, type ShutdownOptions } from './io/server.ts'
+export type { Decoded, FrameCodec, FrameLimit } from './io/framing/frame-codec.ts'
+export { Framed, framed } from './io/framing/framed.ts'
+export { jsonLines, type JsonFrame, type JsonLinesOptions, type JsonValue } from './io/framing/json-lines.ts'
+export { lengthPrefixed, type LengthPrefixedOptions } from './io/framing/length-prefixed.ts'
+export { lines, type LinesOptions } from './io/framing/lines.ts'
+export { netstrings, type NetstringsOptions } from './io/framing/netstrings.ts'
+export type {
+  ConnectOptions,
+  Endpoint,
+  ListenOptions,
+  SocketOptions,
+  TcpSource,
+  TcpTarget,
+  UnixTarget,
+} from './io/endpoint.ts'
+export {
+  openConnection,
+  type Connection,
+  type ConnectionOptions,
+  type OpenConnectionOptions,
+  type OpenUnixConnectionOptions,
+} from './io/open-connection.ts'
+export type { Policy } from './io/policy.ts'
+export {
+  dnsResolver,
+  resolverVar,
+  systemResolver,
+  type DnsResolverOptions,
+  type ResolvedAddress,
+  type ResolveOptions,
+  type Resolver,
+} from './io/resolver.ts'
+export type { BaseServerOptions, ShutdownOptions } from './io/base-server.ts'
+export { Server, type ConnectionHandler, type ServerConnection, type ServerOptions } from './io/server.ts'
 export type { StopSignal } from './io/signals.ts'
-export { startServer, type StartServerOptions } from './io/start-server.ts'
+export {
+  startServer,
+  type ListenPlace,
+  type StartServerOptions,
+  type StartUnixServerOptions,
+} from './io/start-server.ts'
 export type { StreamOptions } from './io/stream-protocol.ts'
 export { StreamReader, type Separator, type StreamReaderOptions } from './io/stream-reader.ts'
 export { StreamWriter, type StreamWriterOptions } from './io/stream-writer.ts'

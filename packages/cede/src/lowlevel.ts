@@ -9,3 +9,19 @@ export type { Wait, WaitDescription } from './core/suspension.ts'
 export { WaitQueue, type DescribeWait } from './core/wait-queue.ts'
 export { HostDriver } from './drivers/host.ts'
 export { SimDriver, type SimOptions } from './drivers/sim.ts'
+export { createConnection, type CreateConnectionOptions } from './io/create-connection.ts'
+export { createServer } from './io/create-server.ts'
+export type { AcceptEvents, Endpoint } from './io/endpoint.ts'
+export type { Policy, Refusal } from './io/policy.ts'
+export { BufferedProtocol, Protocol, type AnyProtocol } from './io/protocol.ts'
+export { ProtocolServer } from './io/protocol-server.ts'
+export type {
+  ConnectionEnd,
+  InnerTransport,
+  Listener,
+  NewConnection,
+  Transport,
+  TransportEvents,
+  WriteMarks,
+} from './io/transport.ts'
+export { TransportLayer } from './io/transport-layer.ts'

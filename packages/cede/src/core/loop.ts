@@ -8,7 +8,7 @@
  *
  * The loop is a guest: it never blocks, and it runs only inside `turn()`, which the driver calls.
  */
-import { inheritContext, setCallbackContext } from './context.ts'
+import { inheritContext, setCallbackContext, setEnteredContext } from './context.ts'
 import { makesCoroutines } from './coroutine.ts'
 import type { Driver } from './driver.ts'
 import { ClosedError, MisuseError } from './errors.ts'
@@ -275,6 +275,32 @@ export class Loop {
 
   /** @internal Runs a callback in what it was scheduled in; its error goes to the exception handler. */
   runCallback(callback: Callback, scope: CallbackScope): void {
+    this.#callIn(callback, scope, (error) => {
+      this.#reporter(scope.runner).report({
+        message: `a callback (${callback.name === '' ? 'anonymous' : callback.name}) threw`,
+        error,
+      })
+    })
+  }
+
+  /**
+   * @internal Runs a callback at once: in an event of the host, or in the middle of a step, which finds everything as it
+   * was. `failed` is given what it throws.
+   */
+  callNow(callback: Callback, scope: CallbackScope, failed: (error: unknown) => void): void {
+    const before = { ...running }
+    const entered = setEnteredContext(null)
+    running.innermost = null
+    running.outermost = null
+    try {
+      this.#callIn(callback, scope, failed)
+    } finally {
+      setEnteredContext(entered)
+      Object.assign(running, before)
+    }
+  }
+
+  #callIn(callback: Callback, scope: CallbackScope, failed: (error: unknown) => void): void {
     leaveStep()
     running.runner = scope.runner
     const outside = setCallbackContext(scope.context)
@@ -284,10 +310,7 @@ export class Loop {
       if (scope.captured === null) callback()
       else scope.runner!.bridge!.call(scope.captured, callback)
     } catch (error) {
-      this.#reporter(scope.runner).report({
-        message: `a callback (${callback.name === '' ? 'anonymous' : callback.name}) threw`,
-        error,
-      })
+      failed(error)
     } finally {
       setCallbackContext(outside)
       if (debug !== null) debug.callbackRan(scope.runner!, callback, this.time() - startedMs)

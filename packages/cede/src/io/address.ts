@@ -1,25 +1,29 @@
-/** Addresses of sockets, and how they are written in names and messages. */
+/** Addresses of sockets, how they are written in names and messages, and checks of what is given as one. */
 import { nameOf, wrongArgument } from '../core/misuse.ts'
 
+/** One end of a connection, or where a server listens. */
 export interface SocketAddress {
+  /** `127.0.0.1`, `::1`. Of a Unix or memory socket: empty. */
   readonly host: string
+  /** Of a Unix or memory socket: 0. */
   readonly port: number
+  /** Of a Unix socket: its file, or empty for an end that has none, as those of clients. */
+  readonly path?: string | undefined
+  /** Of a memory socket: its name, or empty for an end that has none. */
+  readonly memory?: string | undefined
 }
 
-/** `127.0.0.1:80`, `[::1]:80`. */
-export function formatAddress({ host, port }: SocketAddress): string {
+/** `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`, `memory:x`. */
+export function formatAddress({ host, port, path, memory }: SocketAddress): string {
+  if (path !== undefined) return formatPath(path)
+  if (memory !== undefined) return `memory:${memory}`
   return host.includes(':') ? `[${host}]:${String(port)}` : `${host}:${String(port)}`
 }
 
-/** @throws {MisuseError} if `options` is no object, or the host in it no string */
-export function checkPlace(act: string, options: unknown, instead: string): void {
-  if (typeof options !== 'object' || options === null) {
-    throw wrongArgument(act, 'options with a port', options, instead)
-  }
-  const { host } = options as { host?: unknown }
-  if (host !== undefined && typeof host !== 'string') {
-    throw wrongArgument(act, 'a host that is a name or an address', host, instead)
-  }
+/** `unix:/run/x.sock`; a name without a file begins with a zero byte, and is written with `@` as other tools do. */
+function formatPath(path: string): string {
+  if (path === '') return 'unix:unnamed'
+  return `unix:${path.startsWith('\0') ? `@${path.slice(1)}` : path}`
 }
 
 /** @throws {RangeError} if `port` is none */
@@ -34,4 +38,18 @@ export function checkPort(act: string, port: unknown): void {
 export function checkSize(act: string, option: string, value: number | undefined): void {
   if (value === undefined || value === Infinity || (Number.isInteger(value) && value >= 1)) return
   throw new RangeError(`${act}: ${option} was expected to be a whole number above 0, found ${String(value)}`)
+}
+
+/** @throws {RangeError} if a duration is given and is not above 0 */
+export function checkDuration(act: string, option: string, valueMs: number | undefined): void {
+  if (valueMs === undefined || (typeof valueMs === 'number' && valueMs > 0)) return
+  throw new RangeError(
+    `${act}: ${option} was expected to be a number of milliseconds above 0, found ${nameOf(valueMs)}`,
+  )
+}
+
+/** @throws {MisuseError} if `host` is given and is no name or address */
+export function checkHost(act: string, host: unknown): void {
+  if (host === undefined || (typeof host === 'string' && host !== '')) return
+  throw wrongArgument(act, 'a host that is a name or an address', host, "write `{ host: '127.0.0.1', port }`")
 }

@@ -73,12 +73,59 @@ export class ByteQueue {
       if (blocks.length === 0) this.#spare = null
       return compact(piece)
     }
-    return this.#join(count)
+    return this.#join(count, Buffer.allocUnsafe(count))
   }
 
-  #join(count: number): Buffer {
+  /** Throws the first `count` bytes away, of which there must be as many. */
+  drop(count: number): void {
     const blocks = this.#blocks
-    const joined = Buffer.allocUnsafe(count)
+    this.#length -= count
+    let start = this.#start + count
+    while (blocks.length > 0 && start >= blocks[0]!.length) start -= blocks.shift()!.length
+    this.#start = start
+    if (blocks.length === 0) this.#spare = null
+  }
+
+  /** The first `count` bytes, of which there must be as many, in one piece and without taking them. */
+  peek(count: number): Buffer {
+    return count === 0 ? Buffer.alloc(0) : this.front(count).subarray(0, count)
+  }
+
+  /**
+   * The bytes at the front in one piece, without taking them: `count` or more, of which there must be as many, and 1.
+   * Blocks are joined in place, and only if the first one is too short.
+   *
+   * @param growing whoever asks will ask for more and more: if all there is must be joined, room is left behind it, so
+   *   that what comes next need not be joined again
+   */
+  front(count: number, growing = false): Buffer {
+    if (this.#blocks[0]!.length - this.#start < count) this.#joinFront(count, growing)
+    const first = this.#blocks[0]!
+    return this.#start === 0 ? first : first.subarray(this.#start)
+  }
+
+  #joinFront(count: number, growing: boolean): void {
+    const blocks = this.#blocks
+    const leavesRoom = growing && count === this.#length
+    const memory = leavesRoom
+      ? Buffer.allocUnsafeSlow(Math.max(FIRST_BLOCK, Math.ceil(count * 1.5)))
+      : Buffer.allocUnsafe(count)
+    const joined = this.#join(count, memory).subarray(0, count)
+    if (leavesRoom) {
+      this.#spare = memory
+      this.#used = count
+    } else if (this.#start > 0) {
+      // The offset is that of the first block, which this one no longer is.
+      if (blocks.length === 1) this.#spare = null
+      blocks[0] = blocks[0]!.subarray(this.#start)
+      this.#start = 0
+    }
+    blocks.unshift(joined)
+  }
+
+  /** Moves the first `count` bytes into `joined`. */
+  #join(count: number, joined: Buffer): Buffer {
+    const blocks = this.#blocks
     let filled = 0
     let whole = 0
     while (filled < count) {
@@ -145,7 +192,7 @@ export class ByteQueue {
 }
 
 /** The same bytes, in memory of their own if they would keep much more alive than they are. */
-function compact(piece: Buffer): Buffer {
+export function compact(piece: Buffer): Buffer {
   const kept = piece.buffer.byteLength
   return kept <= CHEAP_TO_KEEP || piece.length * 2 >= kept ? piece : Buffer.from(piece)
 }

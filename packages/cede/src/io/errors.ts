@@ -49,6 +49,25 @@ export class LimitError extends Error implements CodedError {
   }
 }
 
+/** What the peer sent is not what the framing allows. Nothing is thrown away: it is still in the buffer. */
+export class ProtocolError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'ProtocolError'
+  }
+  readonly code = 'CEDE_PROTOCOL'
+  /** What was received: the bytes at the front of the buffer, through the first that is wrong. A copy. */
+  readonly received: Buffer
+  /** How many bytes that are. They are still there; `reader.read(error.consumedBytes)` gets past them. */
+  readonly consumedBytes: number
+
+  constructor(message: string, received: Uint8Array, options?: ErrorOptions) {
+    super(message, options)
+    this.received = Buffer.from(received)
+    this.consumedBytes = received.length
+    Object.defineProperty(this, 'received', { enumerable: false })
+  }
+}
+
 /** The stream ended before what was asked for had come. */
 export class IncompleteReadError extends Error implements CodedError {
   static {
@@ -94,14 +113,28 @@ export class ConnectError extends Error implements CodedError {
   readonly code = 'CEDE_CONNECT'
   /** Where it was to lead, as `host:port`. */
   readonly address: string
-  /** The system's own code, e.g. `ECONNREFUSED`. */
+  /** The system's own code, e.g. `ECONNREFUSED`; that of the first attempt, if there were several. */
   readonly systemCode: string | undefined
+  /** If the host has several addresses: what each attempt met, in the order the attempts ended. */
+  readonly errors: readonly Error[]
 
-  constructor(address: string, cause: Error) {
-    super(`connect to ${address}: ${expectedOf(cause, CONNECT_CAUSES)}`, { cause })
+  constructor(address: string, causes: readonly Error[]) {
+    const [first = new Error('no attempt was made')] = causes
+    const found =
+      causes.length < 2
+        ? expectedOf(first, CONNECT_CAUSES)
+        : `expected one of ${String(causes.length)} addresses to answer, found ${causes.map(shortOf).join('; ')}`
+    super(`connect to ${address}: ${found}`, { cause: first })
     this.address = address
-    this.systemCode = systemCodeOf(cause)
+    this.systemCode = systemCodeOf(first)
+    this.errors = causes
+    Object.defineProperty(this, 'errors', { enumerable: false })
   }
+}
+
+/** An attempt's own error without what all of them have in common. */
+function shortOf(error: Error): string {
+  return error.message.replace(/^connect to /, '')
 }
 
 const UNKNOWN_HOST = 'expected a host that is known, found no address for it'
@@ -131,6 +164,7 @@ function expectedOf(cause: Error, causes: Readonly<Record<string, string>>): str
 }
 
 function systemCodeOf(error: Error): string | undefined {
+  if (error instanceof ConnectError) return error.systemCode
   const { code } = error as { code?: unknown }
   return typeof code === 'string' ? code : undefined
 }

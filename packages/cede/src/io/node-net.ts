@@ -1,309 +1,243 @@
 /**
- * TCP through Node's own `net`: the one file that touches it.
+ * TCP and Unix sockets through Node's own `net`: the one file that moves bytes with it.
  *
  * A socket of `net` is a stream with queues, events and rules of its own. Here it is used as the thinnest thing it can
- * be: bytes in, bytes out, and one end. Its events come from outside of any coroutine; they only tell the protocol,
- * which puts tasks on the ready queue. It has a listener for `error` all its life, so that no event of it can end the
- * process; the error is kept until `close`, which is always the last event, and is told with it.
+ * be: bytes in, bytes out, and one end. Its events come from outside of any coroutine. It has a listener for `error`
+ * all its life, so that no event of it can end the process; the error is kept until `close`, which is always the last
+ * event, and is told with it. Listeners are shared functions that find their transport on the socket: closures for each
+ * connection would be a part of what an idle one costs.
  *
  * One thing is out of reach here: a reset that comes while received bytes are still unread by libuv is reported by it as
  * an ordinary end of the stream. Writing to such a connection fails as it should.
  *
- * What is written in one pass of the loop is collected and handed to the socket at the end of the pass, or as soon as it
- * is much: many small writes are one system call.
+ * When the process has no file descriptor left, libuv accepts and closes every further connection by itself and tells
+ * nobody: a server would look idle while its clients are thrown out. So some descriptors are kept in reserve, and
+ * connections that come when only those are left are refused here, where it can be told.
  */
-import { closeSync, openSync } from 'node:fs'
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { devNull } from 'node:os'
-import type { Loop } from '../core/loop.ts'
-import type { Entry } from '../core/ready-queue.ts'
-import { leaveStep } from '../core/running.ts'
+import { connect, createServer, isIP, type ListenOptions, type Server, type Socket } from 'node:net'
+import type { Runner } from '../core/runner.ts'
 import type { SocketAddress } from './address.ts'
+import { BaseTransport, FLUSH_BYTES } from './base-transport.ts'
+import { descriptorLimit, firstReservedDescriptor } from './descriptor-limit.ts'
+import { systemResolver, type Resolver } from './resolver.ts'
 import type {
-  Accepted,
   ConnectEvents,
-  ConnectSpec,
+  ConnectSettings,
   ListenEvents,
-  ListenSpec,
+  ListenSettings,
   Network,
-  Protocol,
-  Transport,
-  WriteMarks,
+  NewConnection,
+  Place,
+  TcpPlace,
+  TransportEvents,
+  UnixPlace,
 } from './transport.ts'
-
-export const DEFAULT_HIGH_WATER_BYTES = 65_536
-export const DEFAULT_LOW_WATER_BYTES = 16_384
-
-/** So much is handed to the socket at once; up to so much, small writes are joined into one. */
-const FLUSH_BYTES = 65_536
+import { UnixSocketFile } from './unix-socket-file.ts'
 
 /** Of a peer that was gone before anybody asked. */
 const UNKNOWN: SocketAddress = { host: 'unknown', port: 0 }
+/** The end of a Unix connection that has no file. */
+const UNNAMED: SocketAddress = { host: '', port: 0, path: '' }
+const EMPTY = Buffer.alloc(0)
+/** How long a peer that was refused with an answer has to read it, in milliseconds. */
+const LAST_ANSWER_MS = 1_000
 
-class NodeTransport implements Transport, Entry {
-  readonly localAddress: SocketAddress
-  readonly remoteAddress: SocketAddress
-  readonly #socket: Socket
-  readonly #protocol: Protocol
-  readonly #loop: Loop
-  /** Written, and not yet given to the socket. */
-  #collected: Uint8Array[] = []
-  #collectedBytes = 0
-  #flushAsked = false
-  #marks: WriteMarks = { highWaterBytes: DEFAULT_HIGH_WATER_BYTES, lowWaterBytes: DEFAULT_LOW_WATER_BYTES }
-  #writingPaused = false
-  #eofWanted = false
-  #closing = false
+const TRANSPORT = Symbol('transport')
+
+interface OwnedSocket extends Socket {
+  [TRANSPORT]: NodeTransport
+}
+
+class NodeTransport extends BaseTransport {
+  readonly #socket: OwnedSocket
+  #flowing = false
   #error: Error | null = null
+  #taken: ((error?: Error | null) => void) | null = null
 
-  constructor(socket: Socket, protocol: Protocol, loop: Loop) {
-    this.#socket = socket
-    this.#protocol = protocol
-    this.#loop = loop
-    this.localAddress = addressOf(socket.localAddress, socket.localPort)
-    this.remoteAddress = addressOf(socket.remoteAddress, socket.remotePort)
-    socket.on('error', (error) => {
-      this.#error ??= error
-    })
-    socket.on('close', () => this.#lost())
-    socket.on('end', () => protocol.eofReceived())
-    protocol.connectionMade(this)
-    // From here on it reads; not if `connectionMade` has paused it, and not after `close`, which pauses it for good.
-    socket.on('data', (chunk: Buffer) => protocol.dataReceived(chunk))
+  constructor(
+    socket: Socket,
+    events: TransportEvents,
+    runner: Runner,
+    local: SocketAddress | null,
+    remote: SocketAddress,
+  ) {
+    super(events, runner, local ?? addressOf(socket.localAddress, socket.localPort), remote)
+    const owned = socket as OwnedSocket
+    owned[TRANSPORT] = this
+    this.#socket = owned
+    owned.on('error', socketFailed)
+    owned.on('end', socketEnded)
+    owned.on('close', socketClosed)
+    this.begin()
   }
 
-  // ------------------------------------------------------------------ reading
+  protected get queuedBytes(): number {
+    return this.#socket.writableLength
+  }
 
-  pauseReading(): void {
+  protected startReading(): void {
+    if (this.#flowing) {
+      this.#socket.resume()
+    } else {
+      // The first listener starts the flow.
+      this.#flowing = true
+      this.#socket.on('data', socketReceived)
+    }
+  }
+
+  protected stopReading(): void {
     this.#socket.pause()
   }
 
-  resumeReading(): void {
-    if (!this.#closing) this.#socket.resume()
-  }
-
-  // ------------------------------------------------------------------ writing
-
-  get bufferedBytes(): number {
-    return this.#collectedBytes + this.#socket.writableLength
-  }
-
-  get writeMarks(): WriteMarks {
-    return this.#marks
-  }
-
-  set writeMarks(marks: WriteMarks) {
-    this.#marks = marks
-    this.#checkHigh()
-    this.#checkLow()
-  }
-
-  write(data: Uint8Array): void {
-    if (data.length === 0 || this.#closing || this.#eofWanted) return
-    this.#collected.push(data)
-    this.#collectedBytes += data.length
-    if (this.#collectedBytes >= FLUSH_BYTES) this.#flush()
-    else this.#askForFlush()
-    this.#checkHigh()
-  }
-
-  #askForFlush(): void {
-    if (this.#flushAsked) return
-    this.#flushAsked = true
-    this.#loop.schedule(this)
-  }
-
-  /** @internal Called by the loop: the pass in which something was written is over. */
-  run(): void {
-    leaveStep()
-    this.#flushAsked = false
-    this.#flush()
-  }
-
-  #flush(): void {
-    const collected = this.#collected
-    if (collected.length === 0) return
-    const bytes = this.#collectedBytes
-    this.#collected = []
-    this.#collectedBytes = 0
+  protected send(chunks: readonly Uint8Array[], bytes: number, tell: boolean): void {
     const socket = this.#socket
     if (socket.destroyed) return
-    if (collected.length === 1) {
-      socket.write(collected[0]!, this.#written)
+    if (socket.writableEnded) {
+      if (tell) socket.once('finish', () => this.sent())
+      return
+    }
+    // Of a write that failed nothing is said here: the end of the connection says it.
+    const taken = tell ? (this.#taken ??= (error) => error == null && this.sent()) : undefined
+    if (chunks.length === 1) {
+      socket.write(chunks[0]!, taken)
     } else if (bytes <= FLUSH_BYTES) {
-      socket.write(Buffer.concat(collected, bytes), this.#written)
+      socket.write(Buffer.concat(chunks, bytes), taken)
     } else {
       socket.cork()
-      for (const data of collected) socket.write(data, this.#written)
+      for (const data of chunks) socket.write(data)
+      if (taken !== undefined) socket.write(EMPTY, taken)
       socket.uncork()
     }
   }
 
-  /** Of a write that failed nothing is said here: the end of the connection says it. */
-  readonly #written = (error?: Error | null): void => {
-    if (error == null) this.#checkLow()
-  }
-
-  #checkHigh(): void {
-    if (this.#writingPaused || this.bufferedBytes <= this.#marks.highWaterBytes) return
-    this.#writingPaused = true
-    this.#protocol.pauseWriting()
-  }
-
-  #checkLow(): void {
-    if (!this.#writingPaused || this.bufferedBytes > this.#marks.lowWaterBytes) return
-    this.#writingPaused = false
-    this.#protocol.resumeWriting()
-  }
-
-  // ------------------------------------------------------------------ ending
-
-  writeEof(): void {
-    if (this.#eofWanted || this.#closing) return
-    this.#flush()
-    this.#eofWanted = true
+  protected sendEof(): void {
     this.#socket.end()
   }
 
-  close(): void {
-    if (this.#closing) return
-    this.#flush()
-    this.#closing = true
-    this.#socket.pause()
+  protected shut(): void {
     this.#socket.destroySoon()
   }
 
-  abort(): void {
-    this.#closing = true
-    this.#collected = []
-    this.#collectedBytes = 0
-    if (!this.#socket.destroyed) this.#socket.resetAndDestroy()
+  protected cut(error: Error | null): void {
+    this.#error ??= error
+    cutSocket(this.#socket, this.remoteAddress)
   }
 
-  #lost(): void {
-    this.#closing = true
-    this.#collected = []
-    this.#collectedBytes = 0
-    this.#protocol.connectionLost(this.#error)
+  /** @internal */
+  socketReceived(chunk: Buffer): void {
+    this.received(chunk)
+  }
+
+  /** @internal */
+  socketEnded(): void {
+    this.ended()
+  }
+
+  /** @internal */
+  socketFailed(error: Error): void {
+    this.#error ??= error
+  }
+
+  /** @internal */
+  socketClosed(): void {
+    this.lost(this.#error)
   }
 }
 
-class NodeAccepted implements Accepted {
+function socketReceived(this: Socket, chunk: Buffer): void {
+  ;(this as OwnedSocket)[TRANSPORT].socketReceived(chunk)
+}
+
+function socketEnded(this: Socket): void {
+  ;(this as OwnedSocket)[TRANSPORT].socketEnded()
+}
+
+function socketFailed(this: Socket, error: Error): void {
+  ;(this as OwnedSocket)[TRANSPORT].socketFailed(error)
+}
+
+function socketClosed(this: Socket): void {
+  ;(this as OwnedSocket)[TRANSPORT].socketClosed()
+}
+
+class NodeConnection implements NewConnection {
   readonly remoteAddress: SocketAddress
+  readonly #localAddress: SocketAddress | null
   readonly #socket: Socket
-  readonly #loop: Loop
 
-  constructor(socket: Socket, loop: Loop) {
+  /** @param localAddress null: the socket knows */
+  constructor(socket: Socket, localAddress: SocketAddress | null, remoteAddress: SocketAddress) {
     this.#socket = socket
-    this.#loop = loop
-    this.remoteAddress = addressOf(socket.remoteAddress, socket.remotePort)
+    this.#localAddress = localAddress
+    this.remoteAddress = remoteAddress
   }
 
-  take(protocol: Protocol): void {
-    new NodeTransport(this.#socket, protocol, this.#loop)
+  take(events: TransportEvents, runner: Runner): void {
+    new NodeTransport(this.#socket, events, runner, this.#localAddress, this.remoteAddress)
   }
 
-  refuse(): void {
-    this.#socket.on('error', ignore)
-    this.#socket.resetAndDestroy()
-  }
-}
-
-/**
- * Notices that the process runs out of file descriptors. libuv then accepts and closes every further connection by
- * itself and tells nobody: the server would look idle while its clients are thrown out. So whenever more connections are
- * open than ever before, one more descriptor is asked for and given back. It is told once, and again only after half of
- * the connections have gone: a server at its limit must not drown in reports.
- */
-class DescriptorWatch {
-  readonly #spent: (error: Error) => void
-  #open = 0
-  #most = 0
-  #told = false
-
-  constructor(spent: (error: Error) => void) {
-    this.#spent = spent
-  }
-
-  opened(): void {
-    this.#open++
-    if (this.#told || this.#open <= this.#most) return
-    try {
-      closeSync(openSync(devNull, 'r'))
-      this.#most = this.#open
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code !== 'EMFILE' && code !== 'ENFILE') return
-      this.#told = true
-      this.#spent(
-        new Error(
-          `expected a file descriptor for the next connection, found none left (${code}); while it is so, the system ` +
-            'closes new connections at once. Raise the limit of open files (`ulimit -n`), or set maxConnections below it',
-          { cause: error },
-        ),
-      )
+  refuse(answer?: Uint8Array): void {
+    const socket = this.#socket
+    socket.on('error', ignore)
+    if (answer === undefined) {
+      cutSocket(socket, this.remoteAddress)
+      return
     }
-  }
-
-  closed(): void {
-    this.#open--
-    if (this.#open <= this.#most / 2) this.#told = false
+    // Closing a socket with unread bytes resets it, and the peer may never see the answer: what it sends is read away
+    // until it has closed too.
+    socket.on('end', () => socket.destroy())
+    socket.setTimeout(LAST_ANSWER_MS, () => socket.destroy())
+    socket.resume()
+    socket.end(answer)
   }
 }
 
-/** TCP for the coroutines of `loop`. */
+function cutSocket(socket: Socket, remote: SocketAddress): void {
+  if (socket.destroyed) return
+  // There is no reset for Unix sockets.
+  if (remote.path === undefined) socket.resetAndDestroy()
+  else socket.destroy()
+}
+
+/** Sockets of the host. */
 export class NodeNetwork implements Network {
-  readonly #loop: Loop
+  readonly resolver: Resolver = systemResolver
 
-  constructor(loop: Loop) {
-    this.#loop = loop
+  listen(place: Place, settings: ListenSettings, events: ListenEvents): () => void {
+    if ('path' in place) return listenUnix(place, settings, events)
+    if ('host' in place) return listenTcp(place, settings, events)
+    throw new Error(`cede: the network of the node driver was asked for memory:${place.memory}`)
   }
 
-  listen(spec: ListenSpec, events: ListenEvents): () => void {
-    const server = createServer({ allowHalfOpen: true, noDelay: spec.noDelay })
-    const failed = (error: Error): void => {
-      server.removeAllListeners('listening')
-      server.on('error', ignore)
-      events.failed(error)
+  connect(place: Place, settings: ConnectSettings, events: ConnectEvents): () => void {
+    const { noDelay, keepAliveMs, localHost, localPort } = settings
+    let socket: Socket
+    if ('path' in place) {
+      socket = connect({ path: place.path, allowHalfOpen: true })
+    } else if ('host' in place) {
+      socket = connect({
+        host: place.host,
+        port: place.port,
+        allowHalfOpen: true,
+        autoSelectFamily: false,
+        noDelay,
+        ...(keepAliveMs === null ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
+        ...(localHost === undefined ? {} : { localAddress: localHost }),
+        ...(localPort === undefined ? {} : { localPort }),
+      })
+    } else {
+      throw new Error(`cede: the network of the node driver was asked for memory:${place.memory}`)
     }
-    server.once('error', failed)
-    const descriptors = new DescriptorWatch((error) => events.acceptFailed(error))
-    server.on('connection', (socket) => {
-      descriptors.opened()
-      socket.once('close', () => descriptors.closed())
-      events.accepted(new NodeAccepted(socket, this.#loop))
-    })
-    server.once('listening', () => {
-      server.off('error', failed)
-      server.on('error', (error) => events.acceptFailed(error))
-      events.listening({ address: serverAddress(server), close: () => void server.close() })
-    })
-    server.listen({ host: spec.host, port: spec.port, backlog: spec.backlog })
-    return () => {
-      server.removeAllListeners()
-      server.on('error', ignore)
-      // Before it listens there is nothing to close; if it does later, it is closed then.
-      server.on('listening', () => void server.close())
-      if (server.listening) server.close()
-    }
-  }
-
-  connect(spec: ConnectSpec, protocol: Protocol, events: ConnectEvents): () => void {
-    const socket = connect({
-      host: spec.host,
-      port: spec.port,
-      localAddress: spec.localHost,
-      localPort: spec.localPort,
-      noDelay: spec.noDelay,
-      allowHalfOpen: true,
-    })
     const failed = (error: Error): void => events.failed(error)
     socket.on('error', ignore)
     socket.once('error', failed)
     socket.once('connect', () => {
       socket.off('error', failed)
-      new NodeTransport(socket, protocol, this.#loop)
-      events.connected()
+      const connection =
+        'path' in place
+          ? new NodeConnection(socket, UNNAMED, { host: '', port: 0, path: place.path })
+          : new NodeConnection(socket, null, addressOf(socket.remoteAddress, socket.remotePort))
+      events.connected(connection)
     })
     return () => {
       socket.removeAllListeners()
@@ -311,6 +245,130 @@ export class NodeNetwork implements Network {
       socket.destroy()
     }
   }
+}
+
+function listenTcp(place: TcpPlace, settings: ListenSettings, events: ListenEvents): () => void {
+  const { noDelay, keepAliveMs, backlog, reusePort, ipv6Only } = settings
+  const server = createServer({
+    allowHalfOpen: true,
+    noDelay,
+    ...(keepAliveMs === null ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
+  })
+  const options: ListenOptions & { reusePort?: boolean } = {
+    ...(place.host === '' ? {} : { host: place.host }),
+    port: place.port,
+    backlog,
+    ...(reusePort ? { reusePort } : {}),
+    ...(ipv6Only ? { ipv6Only } : {}),
+  }
+  return serve(
+    server,
+    options,
+    events,
+    (socket) => {
+      return new NodeConnection(socket, null, addressOf(socket.remoteAddress, socket.remotePort))
+    },
+    () => {
+      const { address, port } = server.address() as { address: string; port: number }
+      return { address: { host: address, port }, close: () => void server.close() }
+    },
+  )
+}
+
+function listenUnix({ path }: UnixPlace, settings: ListenSettings, events: ListenEvents): () => void {
+  const file = new UnixSocketFile(path)
+  const address: SocketAddress = { host: '', port: 0, path }
+  const server = createServer({ allowHalfOpen: true })
+  let giveUp: () => void
+  const stopTrying = file.whenFree((error) => {
+    if (error !== null) {
+      events.failed(error)
+      return
+    }
+    giveUp = serve(
+      server,
+      { path: file.boundPath, backlog: settings.backlog },
+      events,
+      (socket) => new NodeConnection(socket, address, UNNAMED),
+      () => {
+        file.publish(settings.mode)
+        const close = (): void => {
+          server.close()
+          if (settings.removeFile) file.remove()
+        }
+        return { address, close }
+      },
+    )
+  })
+  giveUp ??= stopTrying
+  return () => giveUp()
+}
+
+/**
+ * Listens, and tells what happens.
+ *
+ * @param connectionOf what a socket is told as
+ * @param listenerOf called when it listens; what it throws means that it could not
+ */
+function serve(
+  server: Server,
+  options: ListenOptions,
+  events: ListenEvents,
+  connectionOf: (socket: Socket) => NewConnection,
+  listenerOf: () => { address: SocketAddress; close: () => void },
+): () => void {
+  const failed = (error: Error): void => {
+    server.removeAllListeners()
+    server.on('error', ignore)
+    events.failed(error)
+  }
+  server.once('error', failed)
+  const reserved = firstReservedDescriptor()
+  server.on('connection', (socket) => {
+    if (reserved !== null && descriptorOf(socket) >= reserved) {
+      socket.on('error', ignore)
+      socket.destroy()
+      events.refused(descriptorsSpent(reserved))
+      return
+    }
+    events.accepted(connectionOf(socket))
+  })
+  server.once('listening', () => {
+    server.off('error', failed)
+    server.on('error', (error) => events.acceptFailed(error))
+    try {
+      events.listening(listenerOf())
+    } catch (error) {
+      server.close()
+      failed(error as Error)
+    }
+  })
+  server.listen(options)
+  return () => {
+    server.removeAllListeners()
+    server.on('error', ignore)
+    // Before it listens there is nothing to close; if it does later, it is closed then.
+    server.on('listening', () => void server.close())
+    if (server.listening) server.close()
+  }
+}
+
+/** The number of the socket's descriptor; -1 where the host does not say. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { _handle?: { fd?: unknown } | null }
+  return typeof handle?.fd === 'number' ? handle.fd : -1
+}
+
+function descriptorsSpent(reserved: number): Error {
+  const limit = String(descriptorLimit())
+  return Object.assign(
+    new Error(
+      `expected a file descriptor below ${String(reserved)} for the next connection, found all in use; the rest of ` +
+        `the ${limit} that this process may have is kept for everything else. Raise the limit (\`ulimit -n\`), or set ` +
+        'maxConnections below it',
+    ),
+    { code: 'EMFILE' },
+  )
 }
 
 function ignore(): void {}
@@ -321,12 +379,9 @@ function addressOf(host: string | undefined, port: number | undefined): SocketAd
 
 /** An IPv4 peer of a socket that takes both kinds is written as IPv4. */
 function plainHost(host: string): string {
-  return host.startsWith(MAPPED_IPV4) && host.includes('.') ? host.slice(MAPPED_IPV4.length) : host
+  return host.startsWith(MAPPED_IPV4) && isIP(host) === 6 && host.includes('.')
+    ? host.slice(MAPPED_IPV4.length)
+    : host
 }
 
 const MAPPED_IPV4 = '::ffff:'
-
-function serverAddress(server: Server): SocketAddress {
-  const { address, port } = server.address() as AddressInfo
-  return { host: address, port }
-}

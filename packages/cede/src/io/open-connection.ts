@@ -1,28 +1,31 @@
 /** Connecting as a coroutine. */
-import { Leaf } from '../core/leaf.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
-import { steppedByHand } from '../core/misuse.ts'
-import { announce } from '../core/running.ts'
-import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
-import type { Task } from '../core/task.ts'
-import { checkPlace, checkPort, formatAddress } from './address.ts'
-import { ConnectError } from './errors.ts'
-import { networkOf } from './network.ts'
+import { coroutine } from '../core/coroutine.ts'
+import { Loop } from '../core/loop.ts'
+import type { Coroutine, Suspension } from '../core/suspension.ts'
+import { CallSite } from './call-site.ts'
+import { connected } from './connected.ts'
+import {
+  checkConnectOptions,
+  endpointOf,
+  optionsBeside,
+  type ConnectOptions,
+  type Endpoint,
+  type TcpTarget,
+  type UnixTarget,
+} from './endpoint.ts'
+import { checkPolicies, type Policy } from './policy.ts'
 import { checkStreamOptions, StreamProtocol, type StreamOptions } from './stream-protocol.ts'
 import type { StreamReader } from './stream-reader.ts'
 import type { StreamWriter } from './stream-writer.ts'
 
-export interface OpenConnectionOptions extends StreamOptions {
-  /** Name or address of the server. Default: `localhost`. */
-  readonly host?: string | undefined
-  readonly port: number
-  /** The address of this machine to connect from. Default: the system chooses. */
-  readonly localHost?: string | undefined
-  /** The port to connect from. Default: the system chooses. */
-  readonly localPort?: number | undefined
-  /** Sends small writes at once instead of waiting for an answer to the last ones. Default: true. */
-  readonly noDelay?: boolean | undefined
+export interface ConnectionOptions extends ConnectOptions, StreamOptions {
+  /** What stands between the connection and its reader and writer, outermost first. Default: none. */
+  readonly policies?: readonly Policy[] | undefined
 }
+
+export interface OpenConnectionOptions extends ConnectionOptions, TcpTarget {}
+
+export interface OpenUnixConnectionOptions extends ConnectionOptions, UnixTarget {}
 
 /** Both halves of a stream. */
 export interface Connection {
@@ -30,10 +33,18 @@ export interface Connection {
   readonly writer: StreamWriter
 }
 
+const ACT = 'openConnection()'
+
 /**
- * Opens a TCP connection. Suspends until it is made. Whoever opens it closes it: `writer.close()` in a `finally`.
+ * Opens a connection. Suspends until it is made. Whoever opens it closes it: `writer.close()` in a `finally`. It belongs
+ * to the run and is closed at its end at the latest.
  *
- * @param options where to, and the sizes of the buffers
+ * A host with several addresses is tried as RFC 8305 says: the next address when the last has not answered within
+ * a quarter of a second, and the first that answers is taken.
+ *
+ * @param where `{ host, port }`, `{ path }` of a Unix socket, `'tcp://host:port'`, `'unix:///path'`, `'memory://name'`, or
+ *   an endpoint
+ * @param options how to connect, and the sizes of the buffers; with `{ host, port }` and `{ path }` they stand in there
  * @throws {ConnectError} if nobody listens there, the host is unknown, or nothing answers
  * @throws {RangeError} at the call, if the port or a size is wrong; {MisuseError} if the options are none
  *
@@ -56,72 +67,31 @@ export interface Connection {
  *   yield* server.shutdown()
  * })
  */
-export function openConnection(options: OpenConnectionOptions): Coroutine<Connection> {
-  checkPlace('openConnection()', options, 'write `openConnection({ host, port })`')
-  checkPort('openConnection()', options.port)
-  if (options.localPort !== undefined) checkPort('openConnection()', options.localPort)
-  checkStreamOptions('openConnection()', options)
-  return new Opening(options)
+export function openConnection(
+  where: OpenConnectionOptions | OpenUnixConnectionOptions,
+): Coroutine<Connection>
+export function openConnection(
+  where: string | URL | Endpoint | TcpTarget | UnixTarget,
+  options?: ConnectionOptions,
+): Coroutine<Connection>
+export function openConnection(where: unknown, options?: ConnectionOptions): Coroutine<Connection> {
+  const given: ConnectionOptions = optionsBeside(ACT, where, options)
+  checkConnectOptions(ACT, given)
+  checkStreamOptions(ACT, given)
+  checkPolicies(ACT, given.policies)
+  return opened(endpointOf(ACT, where, given), given, new CallSite(openConnection))
 }
 
-class Opening extends Leaf<Connection> {
-  readonly #options: OpenConnectionOptions
-  #giveUp: (() => void) | null = null
-  #result: Connection | Error | null = null
-
-  constructor(options: OpenConnectionOptions) {
-    super()
-    this.#options = options
-  }
-
-  next(value?: unknown): IteratorResult<Suspension, Connection> {
-    if (value === PROBE) return answerProbe()
-    const result = this.#result
-    if (result === null) {
-      if (this.#giveUp !== null) throw steppedByHand('openConnection()')
-      return announce(this)
-    }
-    if (result instanceof Error) throw new ConnectError(this.#address, result)
-    return { done: true, value: result }
-  }
-
-  get #address(): string {
-    return formatAddress({ host: this.#options.host ?? 'localhost', port: this.#options.port })
-  }
-
-  park(task: Task): void {
-    const options = this.#options
-    const { runner } = task
-    const protocol = new StreamProtocol(options, runner)
-    const ended = (result: Connection | Error): void => {
-      this.#result = result
-      task.resume(undefined)
-    }
-    this.#giveUp = networkOf('openConnection()', runner.loop).connect(
-      {
-        host: options.host ?? 'localhost',
-        port: options.port,
-        localHost: options.localHost,
-        localPort: options.localPort,
-        noDelay: options.noDelay ?? true,
-      },
-      protocol,
-      {
-        connected: () => {
-          const { reader, writer } = protocol
-          protocol.onLost = runner.own(() => writer.close())
-          ended({ reader, writer })
-        },
-        failed: ended,
-      },
-    )
-  }
-
-  unpark(): void {
-    this.#giveUp!()
-  }
-
-  describe(): WaitDescription {
-    return { what: `a connection to ${this.#address}` }
-  }
-}
+const opened = coroutine(
+  'openConnection',
+  function* (
+    endpoint: Endpoint,
+    options: ConnectionOptions,
+    site: CallSite,
+  ): Generator<Suspension, Connection> {
+    const protocol = new StreamProtocol(options, Loop.currentRunner(ACT))
+    yield* connected(ACT, endpoint, protocol, options.policies, site)
+    const { reader, writer } = protocol
+    return { reader, writer }
+  },
+)

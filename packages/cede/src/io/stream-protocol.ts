@@ -1,19 +1,28 @@
 /** Turns what a transport tells into a reader and a writer. */
+import { MisuseError } from '../core/errors.ts'
 import type { Runner } from '../core/runner.ts'
-import { checkSize, formatAddress } from './address.ts'
+import { checkSize } from './address.ts'
 import { ConnectionLostError } from './errors.ts'
-import { DEFAULT_HIGH_WATER_BYTES, DEFAULT_LOW_WATER_BYTES } from './node-net.ts'
+import { Protocol, type AnyProtocol } from './protocol.ts'
 import { StreamReader, type StreamReaderOptions } from './stream-reader.ts'
 import { checkedMarks, StreamWriter, type StreamWriterOptions } from './stream-writer.ts'
-import type { Protocol, Transport } from './transport.ts'
+import {
+  DEFAULT_HIGH_WATER_BYTES,
+  DEFAULT_LOW_WATER_BYTES,
+  type ConnectionEnd,
+  type InnerTransport,
+} from './transport.ts'
 
 /** The sizes of a stream's buffers. */
 export interface StreamOptions extends StreamReaderOptions, StreamWriterOptions {}
 
-export class StreamProtocol implements Protocol {
+/** What `transport.protocol` shows of a stream. */
+const STREAM = new Protocol()
+
+export class StreamProtocol implements ConnectionEnd {
   readonly reader: StreamReader
+  /** There from `connectionMade` on. */
   writer!: StreamWriter
-  /** Called when the connection is gone, after reader and writer know. */
   onLost: (() => void) | null = null
   readonly #options: StreamOptions
 
@@ -22,17 +31,29 @@ export class StreamProtocol implements Protocol {
     this.#options = options
   }
 
-  connectionMade(transport: Transport): void {
+  get protocol(): AnyProtocol {
+    return STREAM
+  }
+
+  set protocol(_protocol: AnyProtocol) {
+    throw new MisuseError(
+      `transport.protocol: a transport of a protocol was expected, found that of a stream (${this.reader.peer}), which reads its bytes`,
+    )
+  }
+
+  connectionMade(transport: InnerTransport): void {
     this.writer = new StreamWriter(transport, this.#options)
-    this.reader.attach(transport, formatAddress(transport.remoteAddress))
+    this.reader.attach(transport)
   }
 
   dataReceived(chunk: Buffer): void {
     this.reader.feedData(chunk)
   }
 
-  eofReceived(): void {
+  /** Keeps the other direction open, whatever it is: a peer that has said all may still listen. */
+  eofReceived(): boolean {
     this.reader.feedEof()
+    return true
   }
 
   pauseWriting(): void {
@@ -49,6 +70,14 @@ export class StreamProtocol implements Protocol {
       this.reader.setException(new ConnectionLostError(`read from ${this.reader.peer}: expected more`, error))
     this.writer.connectionLost(error)
     this.onLost?.()
+  }
+
+  close(): void {
+    ;(this.writer as StreamWriter | undefined)?.close()
+  }
+
+  abort(): void {
+    ;(this.writer as StreamWriter | undefined)?.abort()
   }
 }
 

@@ -12,11 +12,12 @@ import { StreamReader, type StreamReaderOptions } from './stream-reader.ts'
 function sourced(options?: StreamReaderOptions): { reader: StreamReader; source: FakeSource } {
   const reader = new StreamReader(options)
   const source = new FakeSource()
-  reader.attach(source, 'the test')
+  reader.attach(source)
   return { reader, source }
 }
 
 class FakeSource {
+  readonly remoteAddress = { host: 'the-test', port: 1 }
   paused = false
   pauses = 0
   pauseReading(): void {
@@ -269,7 +270,7 @@ test('S113: a line over the limit throws, keeps the bytes and names the option',
       assert.equal(error.consumedBytes, 6)
       assert.match(
         error.message,
-        /readLine\(\) from the test: expected a line within 4 bytes \(option limitBytes\), found one of 5/,
+        /readLine\(\) from the-test:1: expected a line within 4 bytes \(option limitBytes\), found one of 5/,
       )
     }
     assert.equal(yield* text(reader.read(6)), '12345\n')
@@ -373,12 +374,12 @@ test('a broken connection is told with what was attempted, each time anew', () =
     const { reader } = sourced()
     reader.feedData(Buffer.from('par'))
     const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
-    reader.setException(new ConnectionLostError('read from the test: expected more', cause))
+    reader.setException(new ConnectionLostError('read from the-test:1: expected more', cause))
     const error = yield* thrownBy(reader.readLine())
     assert.ok(error instanceof ConnectionLostError)
     assert.equal(
       error.message,
-      'readLine() from the test: expected a line, found the connection lost (read ECONNRESET)',
+      'readLine() from the-test:1: expected a line, found the connection lost (read ECONNRESET)',
     )
     assert.equal(error.systemCode, 'ECONNRESET')
     assert.equal(error.cause, cause)
@@ -391,7 +392,7 @@ test('what a read waits for stands in dumps', () =>
     const { reader } = sourced()
     const task = createTask(reader.readLine())
     yield* sleep(0)
-    assert.equal(task.waitsFor()?.what, 'a line from the test')
+    assert.equal(task.waitsFor()?.what, 'a line from the-test:1')
     task.cancel()
   }))
 

@@ -11,19 +11,24 @@
  * Reading from the socket pauses when more than twice the limit is waiting, and goes on when no more than the limit is,
  * or when a read waits that needs more.
  */
+import { coroutine } from '../core/coroutine.ts'
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
 import { nameOf, steppedByHand, wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import { announce, mayFinishNow, running } from '../core/running.ts'
-import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
+import type { Coroutine, Operation, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
-import { checkSize } from './address.ts'
+import type { CoroutineIterator } from '../flow/wait.ts'
+import { checkSize, formatAddress } from './address.ts'
 import { ByteQueue } from './byte-queue.ts'
 import { BusyError, ConnectionLostError, IncompleteReadError, LimitError } from './errors.ts'
 import type { Transport } from './transport.ts'
 
 export const DEFAULT_LIMIT_BYTES = 65_536
+
+/** Of UTF-8, in bytes. */
+const LONGEST_CHARACTER = 4
 
 export interface StreamReaderOptions {
   /** How long a line, or what stands before a separator, may be, in bytes. Default: 65,536. */
@@ -34,7 +39,7 @@ export interface StreamReaderOptions {
 export type Separator = string | Uint8Array
 
 /** Where the bytes come from: paused when too many wait. */
-export type ByteSource = Pick<Transport, 'pauseReading' | 'resumeReading'>
+export type ByteSource = Pick<Transport, 'pauseReading' | 'resumeReading' | 'remoteAddress'>
 
 /**
  * The receiving half of a stream. One read at a time; a second one is refused while the first waits.
@@ -62,8 +67,6 @@ export class StreamReader {
   readonly queue: ByteQueue = new ByteQueue()
   /** @internal The read that waits, or that was woken and has not been stepped. */
   pending: Read<unknown> | null = null
-  /** @internal Whose bytes these are, for messages: `127.0.0.1:4312`. */
-  peer = 'a stream'
   #source: ByteSource | null = null
   #paused = false
   #eof = false
@@ -126,6 +129,102 @@ export class StreamReader {
    */
   readLine(): Coroutine<Buffer | null> {
     return operation(new ReadLine(this))
+  }
+
+  /**
+   * Reads one line as text (UTF-8), without its ending, `\n` or `\r\n`. Bytes that are no UTF-8 become U+FFFD. Suspends
+   * until it is there.
+   *
+   * @returns the line; at the end of the stream what is left without a newline, and then `null`
+   * @throws what `readLine` throws
+   */
+  readTextLine(): Coroutine<string | null> {
+    return operation(new ReadTextLine(this))
+  }
+
+  /**
+   * Reads as text (UTF-8): without `size`, everything up to the end of the stream; with it, what is there, but at most
+   * `size` bytes, and never half a character: the bytes of one that has not come whole stay. Bytes that are no UTF-8
+   * become U+FFFD. Suspends until something is there.
+   *
+   * @param size bytes, 4 or more
+   * @returns the text, or `null` at the end of the stream
+   * @throws what `read` throws; {RangeError} at the call, if `size` is less than 4
+   */
+  readText(size?: number): Coroutine<string | null> {
+    if (size === undefined) return operation(new ReadAllText(this))
+    if (Number.isInteger(size) && size >= LONGEST_CHARACTER) return operation(new ReadSomeText(this, size))
+    throw new RangeError(
+      `readText(): a whole number of bytes was expected, ${String(LONGEST_CHARACTER)} or more (a character may have as many), found ${nameOf(size)}`,
+    )
+  }
+
+  /**
+   * Looks at the next bytes and leaves them where they are. Suspends until there are `size` of them, or the stream ends.
+   * The limit does not apply.
+   *
+   * @param size bytes, 1 or more
+   * @returns `size` bytes, or fewer if the stream ended or broke before; `null` at its end. They must not be changed
+   * @throws {ConnectionLostError} if the connection broke and nothing is left
+   * @throws {BusyError} if another read waits; {RangeError} at the call, if `size` is not a whole number above 0
+   */
+  peek(size: number): Coroutine<Buffer | null> {
+    if (size === 0) checkSize('peek()', 'size', size)
+    return operation(new Peek(this, checkCount('peek()', size)))
+  }
+
+  /**
+   * The lines, one by one, each as `readLine` returns it: for a loop in a generator.
+   *
+   * @example
+   * import { run, StreamReader } from 'cede'
+   *
+   * await run(function* () {
+   *   const reader = new StreamReader()
+   *   reader.feedData(Buffer.from('one\ntwo\n'))
+   *   reader.feedEof()
+   *   const lines = reader.lines()
+   *   for (let line = yield* lines.next(); !line.done; line = yield* lines.next()) {
+   *     console.log(line.value.toString().trimEnd())
+   *   }
+   * })
+   */
+  lines(): CoroutineIterator<Buffer> {
+    return { next: () => nextItem(new ReadLine(this)) }
+  }
+
+  /** As `lines`, each as `readTextLine` returns it. */
+  textLines(): CoroutineIterator<string> {
+    return { next: () => nextItem(new ReadTextLine(this)) }
+  }
+
+  /** The chunks as they come, at most `size` bytes each (default: 65,536): for a loop in a generator. */
+  chunks(size = 65_536): CoroutineIterator<Buffer> {
+    checkSize('chunks()', 'size', size)
+    return { next: () => nextItem(new ReadSome(this, size)) }
+  }
+
+  /**
+   * Calls a coroutine function with each line, as `readTextLine` returns it, until the stream ends or `body` returns
+   * `false`. Suspends as reads do, and where the body does.
+   *
+   * @throws what `readTextLine` and the body throw
+   */
+  forEachLine(body: (line: string) => Operation<unknown>): Coroutine<void> {
+    if (typeof body !== 'function') {
+      throw wrongArgument(
+        'forEachLine()',
+        'a coroutine function',
+        body,
+        'write `forEachLine(function* (line) { ... })`',
+      )
+    }
+    return eachLine(this, body)
+  }
+
+  /** How many bytes were received and not read. */
+  get bufferedBytes(): number {
+    return this.queue.length
   }
 
   /**
@@ -200,9 +299,13 @@ export class StreamReader {
   }
 
   /** @internal */
-  attach(source: ByteSource, peer: string): void {
+  attach(source: ByteSource): void {
     this.#source = source
-    this.peer = peer
+  }
+
+  /** @internal Whose bytes these are, for messages: `127.0.0.1:4312`. */
+  get peer(): string {
+    return this.#source === null ? 'a stream' : formatAddress(this.#source.remoteAddress)
   }
 
   // ------------------------------------------------------------------ for reads
@@ -221,8 +324,19 @@ export class StreamReader {
   /** @internal */
   take(count: number): Buffer {
     const taken = this.queue.take(count)
-    if (this.#paused && this.queue.length <= this.limitBytes) this.#resume()
+    this.#resumeIfLow()
     return taken
+  }
+
+  /** @internal Takes what was looked at already. */
+  drop(count: number): void {
+    this.queue.drop(count)
+    this.#resumeIfLow()
+  }
+
+  /** @internal The runner that it was made in. */
+  get runner(): Runner | null {
+    return this.#runner
   }
 
   #changed(): void {
@@ -231,6 +345,10 @@ export class StreamReader {
 
   #needsMore(): boolean {
     return this.pending !== null && !this.pending.woken
+  }
+
+  #resumeIfLow(): void {
+    if (this.#paused && this.queue.length <= this.limitBytes) this.#resume()
   }
 
   #pause(): void {
@@ -244,8 +362,8 @@ export class StreamReader {
   }
 }
 
-/** One read: the operation, its iterator and its suspension. */
-abstract class Read<T> extends Leaf<T> {
+/** @internal One read: the operation, its iterator and its suspension. */
+export abstract class Read<T> extends Leaf<T> {
   protected readonly reader: StreamReader
   /** It was resumed, and will be stepped. */
   woken = false
@@ -373,6 +491,35 @@ class ReadSome extends Read<Buffer | null> {
   }
 }
 
+/** Leaves the bytes where they are. */
+class Peek extends Read<Buffer | null> {
+  readonly #size: number
+  protected override get act(): string {
+    return 'peek()'
+  }
+
+  constructor(reader: StreamReader, size: number) {
+    super(reader)
+    this.#size = size
+  }
+
+  protected override get wanted(): string {
+    return `a look at ${String(this.#size)} bytes`
+  }
+
+  override canEnd(): boolean {
+    return this.reader.queue.length >= this.#size || this.reader.ended
+  }
+
+  protected override end(): Buffer | null {
+    const { reader } = this
+    const available = reader.queue.length
+    if (available > 0) return reader.queue.peek(Math.min(available, this.#size))
+    if (reader.exception() !== null) throw this.lost()
+    return null
+  }
+}
+
 class ReadAll extends Read<Buffer | null> {
   protected override get act(): string {
     return 'read()'
@@ -421,14 +568,11 @@ class ReadExactly extends Read<Buffer> {
 
 const NEWLINE = 10
 
-class ReadLine extends Read<Buffer | null> {
+abstract class LineRead<T> extends Read<T | null> {
   /** So many bytes were searched, and hold no newline. */
   #searched = 0
   /** Where the newline is, or -1. */
   #at = -1
-  protected override get act(): string {
-    return 'readLine()'
-  }
   protected override get wanted(): string {
     return 'a line'
   }
@@ -445,17 +589,160 @@ class ReadLine extends Read<Buffer | null> {
     this.#searched = 0
   }
 
-  protected override end(): Buffer | null {
+  /** What is given for a line, which ends with a newline or at the end of the stream. */
+  protected abstract made(line: Buffer): T
+
+  protected override end(): T | null {
     const { reader } = this
     const { length } = reader.queue
     const at = this.#at
     if (at > reader.limitBytes) throw this.overLimit(`found one of ${String(at)} bytes`, at + 1)
-    if (at !== -1) return reader.take(at + 1)
+    if (at !== -1) return this.made(reader.take(at + 1))
     if (length > reader.limitBytes) throw this.overLimit(`found none in ${String(length)} bytes`, length)
     if (reader.exception() !== null) throw this.lost()
-    return length === 0 ? null : reader.take(length)
+    return length === 0 ? null : this.made(reader.take(length))
   }
 }
+
+class ReadLine extends LineRead<Buffer> {
+  protected override get act(): string {
+    return 'readLine()'
+  }
+
+  protected override made(line: Buffer): Buffer {
+    return line
+  }
+}
+
+const CARRIAGE_RETURN = 13
+
+class ReadTextLine extends LineRead<string> {
+  protected override get act(): string {
+    return 'readTextLine()'
+  }
+
+  protected override made(line: Buffer): string {
+    let end = line.length
+    if (line[end - 1] === NEWLINE) {
+      end--
+      if (line[end - 1] === CARRIAGE_RETURN) end--
+    }
+    return line.toString('utf8', 0, end)
+  }
+}
+
+class ReadAllText extends Read<string | null> {
+  protected override get act(): string {
+    return 'readText()'
+  }
+  protected override get wanted(): string {
+    return 'everything up to the end'
+  }
+
+  override canEnd(): boolean {
+    return this.reader.ended
+  }
+
+  protected override end(): string | null {
+    const { reader } = this
+    if (reader.exception() !== null) throw this.lost()
+    return reader.queue.length === 0 ? null : reader.take(reader.queue.length).toString()
+  }
+}
+
+class ReadSomeText extends Read<string | null> {
+  readonly #size: number
+  protected override get act(): string {
+    return 'readText()'
+  }
+
+  constructor(reader: StreamReader, size: number) {
+    super(reader)
+    this.#size = size
+  }
+
+  protected override get wanted(): string {
+    return `text of at most ${String(this.#size)} bytes`
+  }
+
+  override canEnd(): boolean {
+    return this.reader.ended || this.#whole() > 0
+  }
+
+  /** How many bytes at the front, within the size, are whole characters. */
+  #whole(): number {
+    const { queue } = this.reader
+    const available = Math.min(queue.length, this.#size)
+    return available === 0 ? 0 : wholeCharacters(queue.peek(available))
+  }
+
+  protected override end(): string | null {
+    const { reader } = this
+    const whole = this.#whole()
+    if (whole > 0) return reader.take(whole).toString()
+    // Only the beginning of a character is left, and the rest will not come.
+    if (reader.exception() !== null) throw this.lost()
+    return reader.queue.length === 0 ? null : reader.take(reader.queue.length).toString()
+  }
+}
+
+/** How many bytes are left without the beginning of a UTF-8 character at the end that has not come whole. */
+function wholeCharacters(bytes: Buffer): number {
+  const { length } = bytes
+  for (let back = 1; back < LONGEST_CHARACTER && back <= length; back++) {
+    const byte = bytes[length - back]!
+    if (byte < 0x80) return length
+    // A byte that continues a character: its first byte is further back.
+    if (byte < 0xc0) continue
+    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
+    return needed > back ? length - back : length
+  }
+  return length
+}
+
+/** A read as a step of an iteration. */
+class NextItem<T> extends Leaf<IteratorResult<T, undefined>> {
+  readonly #read: Read<T | null>
+
+  constructor(read: Read<T | null>) {
+    super()
+    this.#read = read
+    // Whether it was run is told of this one.
+    read.claimed = true
+  }
+
+  next(value?: unknown): IteratorResult<Suspension, IteratorResult<T, undefined>> {
+    const step = this.#read.next(value)
+    if (step.done !== true) return step
+    const item = step.value
+    return {
+      done: true,
+      value: item === null ? { done: true, value: undefined } : { done: false, value: item },
+    }
+  }
+
+  // Parked on is the read itself.
+  park(task: Task): void {
+    this.#read.park(task)
+  }
+
+  unpark(): void {
+    this.#read.unpark()
+  }
+
+  describe(): WaitDescription {
+    return this.#read.describe()
+  }
+}
+
+const eachLine = coroutine(
+  'forEachLine',
+  function* (reader: StreamReader, body: (line: string) => Operation<unknown>): Generator<Suspension, void> {
+    for (let line = yield* reader.readTextLine(); line !== null; line = yield* reader.readTextLine()) {
+      if ((yield* body(line)) === false) return
+    }
+  },
+)
 
 class ReadUntil extends Read<Buffer> {
   readonly #separators: readonly Uint8Array[]
@@ -519,6 +806,10 @@ class ReadUntil extends Read<Buffer> {
 
 function operation<T>(read: Read<T>): Coroutine<T> {
   return read
+}
+
+function nextItem<T>(read: Read<T | null>): Coroutine<IteratorResult<T, undefined>> {
+  return new NextItem(read)
 }
 
 function checkCount(act: string, size: number): number {

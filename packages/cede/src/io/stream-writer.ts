@@ -8,7 +8,7 @@
  * Bytes that can no longer be sent are never dropped in silence: what was closed by you, or broken by the peer, throws
  * at the next `write` or `drain`; and a connection that broke before everything was sent throws at `waitClosed`.
  */
-import { ClosedError } from '../core/errors.ts'
+import { ClosedError, MisuseError } from '../core/errors.ts'
 import { coroutine } from '../core/coroutine.ts'
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { wrongArgument } from '../core/misuse.ts'
@@ -69,44 +69,48 @@ type State =
  * })
  */
 export class StreamWriter {
-  readonly #transport: Transport
+  /** What carries the bytes. */
+  readonly transport: Transport
   readonly #hardLimitBytes: number
   #state: State = 'open'
   #error: Error | null = null
   /** More than the high-water mark is buffered. */
   #full = false
-  readonly #drains = new Set<Drain>()
-  readonly #ending: WaitQueue
+  // These two are made when somebody waits: most connections never have them.
+  #drains: Set<Drain> | null = null
+  #ending: WaitQueue | null = null
 
   /** @internal */
   constructor(transport: Transport, options: StreamWriterOptions = {}) {
-    this.#transport = transport
+    this.transport = transport
     this.#hardLimitBytes = options.hardLimitBytes ?? DEFAULT_HARD_LIMIT_BYTES
-    this.#ending = new WaitQueue(() => ({
-      what: `the end of the connection to ${this.peer}, ${String(this.bufferedBytes)} bytes to send`,
-    }))
     const { highWaterBytes, lowWaterBytes } = options
     if (highWaterBytes !== undefined || lowWaterBytes !== undefined) this.setWaterMarks(options)
   }
 
   /** The other end. */
   get remoteAddress(): SocketAddress {
-    return this.#transport.remoteAddress
+    return this.transport.remoteAddress
   }
 
   /** This end. */
   get localAddress(): SocketAddress {
-    return this.#transport.localAddress
+    return this.transport.localAddress
   }
 
   /** The other end as text: `127.0.0.1:4312`. */
   get peer(): string {
-    return formatAddress(this.#transport.remoteAddress)
+    return formatAddress(this.transport.remoteAddress)
   }
 
   /** How many bytes were written and not yet taken by the system. */
   get bufferedBytes(): number {
-    return this.#transport.bufferedBytes
+    return this.transport.bufferedBytes
+  }
+
+  /** True if `writeEof` can end one direction without the other. */
+  get canWriteEof(): boolean {
+    return this.transport.canWriteEof
   }
 
   /** True from `close` or `abort` on, and when the connection is gone. */
@@ -145,7 +149,17 @@ export class StreamWriter {
         0,
       )
     }
-    this.#transport.write(bytes)
+    this.transport.write(bytes)
+  }
+
+  /**
+   * Buffers several. Does not suspend.
+   *
+   * @param list strings (as UTF-8) or bytes, as they are: no newline is added
+   * @throws what `write` throws; what stands before the one that could not be written is written
+   */
+  writeLines(list: Iterable<string | Uint8Array>): void {
+    for (const data of list) this.write(data)
   }
 
   /**
@@ -175,7 +189,7 @@ export class StreamWriter {
    * @throws {RangeError} if one is no whole number above 0, or low is above high
    */
   setWaterMarks(marks: Pick<StreamWriterOptions, 'highWaterBytes' | 'lowWaterBytes'>): void {
-    this.#transport.writeMarks = checkedMarks('setWaterMarks()', marks, this.#transport.writeMarks)
+    this.transport.writeMarks = checkedMarks('setWaterMarks()', marks, this.transport.writeMarks)
   }
 
   // ------------------------------------------------------------------ ending
@@ -183,25 +197,32 @@ export class StreamWriter {
   /**
    * Says that nothing more will be written, when the buffer is sent; reading goes on. Again, or after `close`, it does
    * nothing. Does not suspend.
+   *
+   * @throws {MisuseError} if the connection cannot end one direction alone (`canWriteEof`)
    */
   writeEof(): void {
     if (this.#state !== 'open') return
+    if (!this.canWriteEof) {
+      throw new MisuseError(
+        `writeEof() to ${this.peer}: a connection was expected whose directions end apart, found one that can only be closed`,
+      )
+    }
     this.#state = 'ended'
-    this.#transport.writeEof()
+    this.transport.writeEof()
   }
 
   /** Sends what is buffered, then closes the connection; nothing more is read. Does not suspend. */
   close(): void {
     if (this.closing) return
     this.#state = 'closing'
-    this.#transport.close()
+    this.transport.close()
   }
 
   /** Closes the connection at once with a reset; what is buffered is dropped. Does not suspend. */
   abort(): void {
     if (this.#state === 'closed' || this.#state === 'lost') return
     this.#state = 'closing'
-    this.#transport.abort()
+    this.transport.abort()
   }
 
   /**
@@ -216,8 +237,14 @@ export class StreamWriter {
   /** @internal */
   *untilClosed(): Generator<Suspension, void> {
     if (this.#state === 'closed' || this.#state === 'lost') yield* checkpoint()
-    else yield* this.#ending.wait()
+    else yield* this.#untilGone().wait()
     if (this.#error !== null) throw this.#unusable('waitClosed()')
+  }
+
+  #untilGone(): WaitQueue {
+    return (this.#ending ??= new WaitQueue(() => ({
+      what: `the end of the connection to ${this.peer}, ${String(this.bufferedBytes)} bytes to send`,
+    })))
   }
 
   /** `using writer = ...` closes it. */
@@ -235,6 +262,7 @@ export class StreamWriter {
   /** @internal */
   resumeWriting(): void {
     this.#full = false
+    if (this.#drains === null) return
     for (const drain of this.#drains) drain.wake()
     this.#drains.clear()
   }
@@ -244,7 +272,7 @@ export class StreamWriter {
     this.#state = error === null ? 'closed' : 'lost'
     this.#error = error
     this.resumeWriting()
-    this.#ending.wakeAll()
+    this.#ending?.wakeAll()
   }
 
   // ------------------------------------------------------------------ for drains
@@ -257,12 +285,13 @@ export class StreamWriter {
 
   /** @internal */
   addDrain(drain: Drain): void {
+    this.#drains ??= new Set()
     this.#drains.add(drain)
   }
 
   /** @internal */
   removeDrain(drain: Drain): void {
-    this.#drains.delete(drain)
+    this.#drains?.delete(drain)
   }
 
   #unusable(act: string): Error {

@@ -1,24 +1,16 @@
 /**
- * The seam between streams and what carries their bytes. A stream is a protocol (it is told what happens) on a
- * transport (it is told what to do); a network makes transports. Whatever is beneath, a host's socket, our own, memory,
- * only has to be these.
+ * The seam between what carries bytes and what uses them. A transport is told what to do; it tells its events what
+ * happened. A network makes transports, one connection at a time and from plain addresses; names, races, policies and
+ * streams are built on it. Whatever is beneath, a host's socket, our own, memory, only has to be these.
+ *
+ * The rules that every transport keeps (one contract suite holds them all to it):
+ * `connectionMade` comes first; then reading starts, unless it was paused in there. `connectionLost` comes last and
+ * exactly once, never from inside `close()` or `abort()`. Between them `eofReceived` comes at most once, after all data.
  */
+import type { Runner } from '../core/runner.ts'
 import type { SocketAddress } from './address.ts'
-
-/** Told by a transport what happens on it, from outside of any coroutine. */
-export interface Protocol {
-  /** First of all, before any data. */
-  connectionMade(transport: Transport): void
-  dataReceived(chunk: Buffer): void
-  /** The peer sends nothing more. The other direction stays open. */
-  eofReceived(): void
-  /** More than the high-water mark is buffered. */
-  pauseWriting(): void
-  /** No more than the low-water mark is left. */
-  resumeWriting(): void
-  /** Last of all and exactly once, never from inside `close()` or `abort()`. Null: it was closed on purpose. */
-  connectionLost(error: Error | null): void
-}
+import type { AnyProtocol } from './protocol.ts'
+import type { Resolver } from './resolver.ts'
 
 export interface WriteMarks {
   /** Above this many bytes `pauseWriting` is called. */
@@ -27,48 +19,131 @@ export interface WriteMarks {
   readonly lowWaterBytes: number
 }
 
+export const DEFAULT_HIGH_WATER_BYTES = 65_536
+export const DEFAULT_LOW_WATER_BYTES = 16_384
+
+/** A connection, as protocols see it. None of its methods suspends. */
 export interface Transport {
+  /** This end. */
   readonly localAddress: SocketAddress
+  /** The other end. */
   readonly remoteAddress: SocketAddress
   /** Bytes written that the system has not taken. */
   readonly bufferedBytes: number
-  /** Setting checks at once. */
+  /** When `pauseWriting` and `resumeWriting` are called. Setting checks at once. Default: 65,536 and 16,384. */
   writeMarks: WriteMarks
-  /** Idempotent, as is `resumeReading`. */
+  /** What is told of this connection. May be exchanged at any time; the new one is not told `connectionMade`. */
+  protocol: AnyProtocol
+  /** True from `close` or `abort` on, and when the connection is gone. */
+  readonly closing: boolean
+  /** False while paused, and when no more data can come. */
+  readonly reading: boolean
+  /** True if one direction can be ended without the other. */
+  readonly canWriteEof: boolean
+  /** No more `dataReceived` until `resumeReading`. Idempotent, as is that. */
   pauseReading(): void
   resumeReading(): void
-  /** Buffers; what is written until the end of the pass leaves in one go. The bytes must not be changed afterwards. */
+  /**
+   * Buffers `data`; what is written until the end of the pass leaves in one go. The bytes must not be changed
+   * afterwards. Dropped after `close`, `abort`, or the end of the connection; at the fifth time, the exception handler
+   * is told.
+   *
+   * @throws {ClosedError} after `writeEof`
+   */
   write(data: Uint8Array): void
-  /** Ends this direction when the buffer is empty. */
+  /** Writes several. */
+  writeLines(list: Iterable<Uint8Array>): void
+  /** Ends this direction when the buffer is empty. Idempotent; nothing after `close`. */
   writeEof(): void
-  /** Reads no more, and closes when the buffer is empty. */
+  /** Reads no more, and closes when the buffer is empty. `connectionLost` follows. */
   close(): void
-  /** Drops the buffer and resets the connection. */
+  /** Drops the buffer and resets the connection. `connectionLost` follows. */
   abort(): void
 }
 
-/** How to listen. */
-export interface ListenSpec {
-  readonly host: string | undefined
-  readonly port: number
-  readonly backlog: number | undefined
-  readonly noDelay: boolean
+/** What a transport tells. The streams' own, and that of every protocol; called from outside of any coroutine. */
+export interface TransportEvents {
+  /** What `transport.protocol` gives and sets. */
+  protocol: AnyProtocol
+  connectionMade(transport: InnerTransport): void
+  dataReceived(chunk: Buffer): void
+  /** The peer sends nothing more. @returns true to keep the other direction open */
+  eofReceived(): boolean
+  /** More than the high-water mark is buffered. */
+  pauseWriting(): void
+  /** No more than the low-water mark is left. */
+  resumeWriting(): void
+  /** Null: it was closed on purpose, or ended by the peer in good order. */
+  connectionLost(error: Error | null): void
 }
 
-/** How to connect. */
-export interface ConnectSpec {
+/** What is at the inner end of a connection: a stream, or a protocol. */
+export interface ConnectionEnd extends TransportEvents {
+  /** Called when the connection is gone and this end knows. */
+  onLost: (() => void) | null
+  /** Closes the connection if it was made. */
+  close(): void
+  /** Cuts the connection if it was made. */
+  abort(): void
+}
+
+/** A transport, as this library's own layers see it. */
+export interface InnerTransport extends Transport {
+  /** Like `abort`, but `connectionLost` is given `error`. */
+  fail(error: Error): void
+}
+
+/** A connection that was made, to a listener or by us. It must be taken or refused at once, or is lost. */
+export interface NewConnection {
+  readonly remoteAddress: SocketAddress
+  /** Makes the transport. `runner` is told what nobody else can receive. */
+  take(events: TransportEvents, runner: Runner): void
+  /** Resets it; with an `answer`, sends that and closes. */
+  refuse(answer?: Uint8Array): void
+}
+
+/** How sockets are set up. */
+export interface SocketSettings {
+  /** Small writes leave at once instead of waiting for an answer to the last ones. */
+  readonly noDelay: boolean
+  /** After so many milliseconds without traffic the system asks whether the peer is alive; null: never. */
+  readonly keepAliveMs: number | null
+}
+
+/** Where one socket of TCP listens or leads: an address, not a name. To listen, empty: every address. */
+export interface TcpPlace {
   readonly host: string
   readonly port: number
-  readonly localHost: string | undefined
-  readonly localPort: number | undefined
-  readonly noDelay: boolean
 }
 
-/** A connection that somebody made to a listener. It must be taken or refused at once. */
-export interface Accepted {
-  readonly remoteAddress: SocketAddress
-  take(protocol: Protocol): void
-  refuse(): void
+/** Where one Unix socket listens or leads. */
+export interface UnixPlace {
+  readonly path: string
+}
+
+/** Where a memory socket listens or leads. */
+export interface MemoryPlace {
+  readonly memory: string
+}
+
+export type Place = TcpPlace | UnixPlace | MemoryPlace
+
+export interface ListenSettings extends SocketSettings {
+  /** How many connections the system keeps until they are accepted. */
+  readonly backlog: number
+  /** Several processes may listen there, and share the connections. */
+  readonly reusePort: boolean
+  /** An IPv6 socket does not take IPv4 connections as well. */
+  readonly ipv6Only: boolean
+  /** Rights of a Unix socket's file, e.g. 0o660; undefined: as the process usually makes files. */
+  readonly mode: number | undefined
+  /** A Unix socket's file is removed when the server closes. */
+  readonly removeFile: boolean
+}
+
+export interface ConnectSettings extends SocketSettings {
+  readonly localHost: string | undefined
+  readonly localPort: number | undefined
 }
 
 /** Told by a listener. */
@@ -76,8 +151,10 @@ export interface ListenEvents {
   listening(listener: Listener): void
   /** It never listened; nothing is left open. */
   failed(error: Error): void
-  accepted(connection: Accepted): void
-  /** A connection could not be accepted; the listener goes on. */
+  accepted(connection: NewConnection): void
+  /** A connection had to be refused, because something of this machine is spent; the listener goes on. */
+  refused(why: Error): void
+  /** Connections cannot be accepted at the moment; the listener goes on. */
   acceptFailed(error: Error): void
 }
 
@@ -89,14 +166,17 @@ export interface Listener {
 
 /** Told by an attempt to connect: one of the two, once. */
 export interface ConnectEvents {
-  connected(): void
+  connected(connection: NewConnection): void
   /** Nothing is left open. */
   failed(error: Error): void
 }
 
+/** What a driver gives to its loop. */
 export interface Network {
+  /** Finds addresses of names where nothing else is said. */
+  readonly resolver: Resolver
   /** @returns how to give up before one of `listening` and `failed` was called; then neither will be */
-  listen(spec: ListenSpec, events: ListenEvents): () => void
+  listen(place: Place, settings: ListenSettings, events: ListenEvents): () => void
   /** @returns how to give up before one of `connected` and `failed` was called; then neither will be */
-  connect(spec: ConnectSpec, protocol: Protocol, events: ConnectEvents): () => void
+  connect(place: Place, settings: ConnectSettings, events: ConnectEvents): () => void
 }

@@ -1,0 +1,273 @@
+/**
+ * What all transports have in common: flow control, the order of what protocols are told, and writes that are collected.
+ *
+ * What is written in one pass of the loop is handed to the system at the end of the pass, or as soon as it is much: many
+ * small writes are one system call. A subclass moves the bytes and tells what came (`received`, `ended`, `lost`).
+ *
+ * Fields are not private names: V8 is slow at those in a base class with several subclasses.
+ */
+import type { Loop } from '../core/loop.ts'
+import { ClosedError } from '../core/errors.ts'
+import type { Entry } from '../core/ready-queue.ts'
+import { leaveStep } from '../core/running.ts'
+import type { Runner } from '../core/runner.ts'
+import { formatAddress, type SocketAddress } from './address.ts'
+import type { AnyProtocol } from './protocol.ts'
+import {
+  DEFAULT_HIGH_WATER_BYTES,
+  DEFAULT_LOW_WATER_BYTES,
+  type InnerTransport,
+  type TransportEvents,
+  type WriteMarks,
+} from './transport.ts'
+
+/** So much is handed to the system at once; up to so much, small writes are joined into one. */
+export const FLUSH_BYTES = 65_536
+
+/** Writes into a lost connection, after which the exception handler is told. */
+const LOST_WRITES_TOLD = 5
+
+const NOTHING: readonly Uint8Array[] = [new Uint8Array(0)]
+
+const DEFAULT_MARKS: WriteMarks = {
+  highWaterBytes: DEFAULT_HIGH_WATER_BYTES,
+  lowWaterBytes: DEFAULT_LOW_WATER_BYTES,
+}
+
+export abstract class BaseTransport implements InnerTransport, Entry {
+  readonly localAddress: SocketAddress
+  readonly remoteAddress: SocketAddress
+  /** Whoever is told. */
+  protected readonly events: TransportEvents
+  protected readonly runner: Runner
+  /** Written, and not yet handed to the system. */
+  protected collected: Uint8Array[] = []
+  protected collectedBytes = 0
+  #flushAsked = false
+  #marks: WriteMarks = DEFAULT_MARKS
+  #writingPaused = false
+  /** The system was asked to tell when it has taken what it was handed. */
+  #telling = false
+  #readingPaused = false
+  #started = false
+  #lostWrites = 0
+  /** `writeEof` was called. */
+  protected eofWanted = false
+  /** The peer's direction has ended. */
+  protected eofSeen = false
+  /** `close` or `abort` was called, or the connection is gone. */
+  closing = false
+  /** `connectionLost` was told. */
+  protected gone = false
+
+  constructor(events: TransportEvents, runner: Runner, local: SocketAddress, remote: SocketAddress) {
+    this.events = events
+    this.runner = runner
+    this.localAddress = local
+    this.remoteAddress = remote
+  }
+
+  protected get loop(): Loop {
+    return this.runner.loop
+  }
+
+  /** Tells `connectionMade`, then starts to read. Called by the subclass, once, when it is ready for anything. */
+  protected begin(): void {
+    this.events.connectionMade(this)
+    this.#started = true
+    if (!this.#readingPaused && !this.closing) this.startReading()
+  }
+
+  get protocol(): AnyProtocol {
+    return this.events.protocol
+  }
+
+  set protocol(protocol: AnyProtocol) {
+    this.events.protocol = protocol
+  }
+
+  get canWriteEof(): boolean {
+    return true
+  }
+
+  // ------------------------------------------------------------------ what a subclass does
+
+  /** Bytes handed to the system that it has not taken. */
+  protected abstract get queuedBytes(): number
+  protected abstract startReading(): void
+  protected abstract stopReading(): void
+  /** Hands bytes to the system; to `tell`, it calls `sent` when it has taken all of them. */
+  protected abstract send(chunks: readonly Uint8Array[], bytes: number, tell: boolean): void
+  /** Ends this direction when the buffer is empty. */
+  protected abstract sendEof(): void
+  /** Closes when the buffer is empty; `lost` follows. */
+  protected abstract shut(): void
+  /** Closes at once with a reset; `lost` follows, with `error` unless a better reason is known. */
+  protected abstract cut(error: Error | null): void
+
+  // ------------------------------------------------------------------ what a subclass tells
+
+  protected received(chunk: Buffer): void {
+    this.events.dataReceived(chunk)
+  }
+
+  protected ended(): void {
+    if (this.eofSeen) return
+    this.eofSeen = true
+    if (!this.events.eofReceived()) this.close()
+  }
+
+  /** The system has taken what it was handed when this was asked for. */
+  protected sent(): void {
+    this.#telling = false
+    if (!this.#writingPaused) return
+    if (this.bufferedBytes <= this.#marks.lowWaterBytes) {
+      this.#writingPaused = false
+      this.events.resumeWriting()
+    } else {
+      this.#askToTell()
+    }
+  }
+
+  /** While writing is paused, somebody must say when there is room again; what is collected asks when it is handed over. */
+  #askToTell(): void {
+    if (!this.#writingPaused || this.#telling || this.queuedBytes === 0) return
+    this.#telling = true
+    this.send(NOTHING, 0, true)
+  }
+
+  protected lost(error: Error | null): void {
+    if (this.gone) return
+    this.gone = true
+    this.closing = true
+    this.#drop()
+    this.events.connectionLost(error)
+  }
+
+  // ------------------------------------------------------------------ reading
+
+  get reading(): boolean {
+    return !this.#readingPaused && !this.eofSeen && !this.closing
+  }
+
+  pauseReading(): void {
+    if (this.#readingPaused) return
+    this.#readingPaused = true
+    if (this.#started && !this.closing) this.stopReading()
+  }
+
+  resumeReading(): void {
+    if (!this.#readingPaused) return
+    this.#readingPaused = false
+    if (this.#started && !this.closing) this.startReading()
+  }
+
+  // ------------------------------------------------------------------ writing
+
+  get bufferedBytes(): number {
+    return this.collectedBytes + this.queuedBytes
+  }
+
+  get writeMarks(): WriteMarks {
+    return this.#marks
+  }
+
+  set writeMarks(marks: WriteMarks) {
+    this.#marks = marks
+    this.#checkHigh()
+    if (this.#writingPaused && !this.#telling) this.sent()
+  }
+
+  write(data: Uint8Array): void {
+    if (this.closing) {
+      this.#noteLostWrite()
+      return
+    }
+    if (this.eofWanted) {
+      throw new ClosedError(
+        `write() to ${formatAddress(this.remoteAddress)}: expected an open connection, found that writeEof() was called`,
+      )
+    }
+    if (data.length === 0) return
+    this.collected.push(data)
+    this.collectedBytes += data.length
+    // First, so that the flush asks to be told when it was taken.
+    this.#checkHigh()
+    if (this.collectedBytes >= FLUSH_BYTES) this.#flush()
+    else if (!this.#flushAsked) {
+      this.#flushAsked = true
+      this.runner.loop.schedule(this)
+    }
+  }
+
+  writeLines(list: Iterable<Uint8Array>): void {
+    for (const data of list) this.write(data)
+  }
+
+  /** @internal Called by the loop: the pass in which something was written is over. */
+  run(): void {
+    leaveStep()
+    this.#flushAsked = false
+    this.#flush()
+  }
+
+  #flush(): void {
+    const { collected, collectedBytes } = this
+    if (collectedBytes === 0) return
+    this.collected = []
+    this.collectedBytes = 0
+    const tell = this.#writingPaused && !this.#telling
+    if (tell) this.#telling = true
+    this.send(collected, collectedBytes, tell)
+  }
+
+  #checkHigh(): void {
+    if (this.#writingPaused || this.bufferedBytes <= this.#marks.highWaterBytes || this.gone) return
+    this.#writingPaused = true
+    this.events.pauseWriting()
+  }
+
+  #drop(): void {
+    this.collected = []
+    this.collectedBytes = 0
+  }
+
+  #noteLostWrite(): void {
+    if (!this.gone || ++this.#lostWrites !== LOST_WRITES_TOLD) return
+    this.runner.report({
+      message: `${String(LOST_WRITES_TOLD)} writes to ${formatAddress(this.remoteAddress)} were dropped: expected an open connection, found it lost`,
+    })
+  }
+
+  // ------------------------------------------------------------------ ending
+
+  writeEof(): void {
+    if (this.eofWanted || this.closing) return
+    this.#flush()
+    this.eofWanted = true
+    this.sendEof()
+  }
+
+  close(): void {
+    if (this.closing) return
+    this.#flush()
+    this.closing = true
+    this.stopReading()
+    this.shut()
+  }
+
+  abort(): void {
+    this.#cut(null)
+  }
+
+  fail(error: Error): void {
+    this.#cut(error)
+  }
+
+  #cut(error: Error | null): void {
+    if (this.gone) return
+    this.closing = true
+    this.#drop()
+    this.cut(error)
+  }
+}

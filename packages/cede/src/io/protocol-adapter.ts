@@ -1,0 +1,116 @@
+/**
+ * Stands between a transport and a protocol of a program: calls it in the context of whoever made the connection, puts
+ * bytes into the memory of a buffered protocol, and holds its errors. What a callback throws is reported and ends the
+ * connection, which is told the error last of all.
+ */
+import { inheritContext } from '../core/context.ts'
+import { wrongArgument } from '../core/misuse.ts'
+import type { Runner } from '../core/runner.ts'
+import type { CallbackScope } from '../core/timer-handle.ts'
+import { formatAddress } from './address.ts'
+import { BufferedProtocol, Protocol, type AnyProtocol } from './protocol.ts'
+import type { ConnectionEnd, InnerTransport } from './transport.ts'
+
+export class ProtocolAdapter implements ConnectionEnd {
+  onLost: (() => void) | null = null
+  readonly #runner: Runner
+  readonly #scope: CallbackScope
+  #protocol: AnyProtocol
+  #transport: InnerTransport | null = null
+
+  /** @throws {MisuseError} if `protocol` is none */
+  constructor(act: string, protocol: AnyProtocol, runner: Runner) {
+    this.#protocol = checkedProtocol(act, protocol)
+    this.#runner = runner
+    // The host's own context is that of the socket whose event this is.
+    this.#scope = { runner, context: inheritContext(), captured: null }
+  }
+
+  get protocol(): AnyProtocol {
+    return this.#protocol
+  }
+
+  set protocol(protocol: AnyProtocol) {
+    this.#protocol = checkedProtocol('transport.protocol', protocol)
+  }
+
+  connectionMade(transport: InnerTransport): void {
+    this.#transport = transport
+    this.#call('connectionMade', () => this.#protocol.connectionMade(transport))
+  }
+
+  dataReceived(chunk: Buffer): void {
+    const protocol = this.#protocol
+    if (protocol instanceof Protocol) this.#call('dataReceived', () => protocol.dataReceived(chunk))
+    else this.#call('getBuffer and bufferUpdated', () => fill(protocol, chunk))
+  }
+
+  eofReceived(): boolean {
+    let keepsOpen = false
+    this.#call('eofReceived', () => {
+      keepsOpen = this.#protocol.eofReceived() === true
+    })
+    return keepsOpen
+  }
+
+  pauseWriting(): void {
+    this.#call('pauseWriting', () => this.#protocol.pauseWriting())
+  }
+
+  resumeWriting(): void {
+    this.#call('resumeWriting', () => this.#protocol.resumeWriting())
+  }
+
+  connectionLost(error: Error | null): void {
+    this.#call('connectionLost', () => this.#protocol.connectionLost(error))
+    this.onLost?.()
+  }
+
+  /** Null until the connection was made. */
+  get transport(): InnerTransport | null {
+    return this.#transport
+  }
+
+  close(): void {
+    this.#transport?.close()
+  }
+
+  abort(): void {
+    this.#transport?.abort()
+  }
+
+  #call(name: string, callback: () => void): void {
+    this.#runner.loop.callNow(callback, this.#scope, (error) => {
+      const transport = this.#transport!
+      this.#runner.report({
+        message: `${name}() of the protocol of ${formatAddress(transport.remoteAddress)} threw; the connection is closed`,
+        error,
+      })
+      transport.fail(error instanceof Error ? error : new Error(String(error), { cause: error }))
+    })
+  }
+}
+
+/** Puts a chunk into the memory of a protocol, in pieces if that is smaller. */
+function fill(protocol: BufferedProtocol, chunk: Buffer): void {
+  for (let start = 0; start < chunk.length;) {
+    const target = protocol.getBuffer(chunk.length - start)
+    if (!(target instanceof Uint8Array) || target.length === 0) {
+      throw wrongArgument('getBuffer()', 'memory of 1 byte or more', target, 'return a Uint8Array')
+    }
+    const count = Math.min(target.length, chunk.length - start)
+    target.set(chunk.subarray(start, start + count))
+    start += count
+    protocol.bufferUpdated(count)
+  }
+}
+
+function checkedProtocol(act: string, protocol: unknown): AnyProtocol {
+  if (protocol instanceof Protocol || protocol instanceof BufferedProtocol) return protocol
+  throw wrongArgument(
+    act,
+    'a Protocol or a BufferedProtocol',
+    protocol,
+    'write `class MyProtocol extends Protocol { ... }`, and give a new one for each connection',
+  )
+}

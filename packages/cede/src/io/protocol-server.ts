@@ -1,0 +1,81 @@
+/** A server whose connections are served by protocols: one object of the program for each. */
+import type { Runner } from '../core/runner.ts'
+import type { SocketAddress } from './address.ts'
+import { BaseServer, type BaseServerOptions, type Member } from './base-server.ts'
+import type { AnyProtocol } from './protocol.ts'
+import { ProtocolAdapter } from './protocol-adapter.ts'
+import type { NewConnection, Transport, TransportEvents } from './transport.ts'
+
+/** A listening server, made by `createServer`. */
+export class ProtocolServer<P extends AnyProtocol = AnyProtocol> extends BaseServer<ServedProtocol> {
+  readonly #makeProtocol: () => P
+
+  /** @internal */
+  constructor(makeProtocol: () => P, options: BaseServerOptions, runner: Runner) {
+    super(options, runner)
+    this.#makeProtocol = makeProtocol
+  }
+
+  /** The transports of the connections that are open, oldest first. */
+  get transports(): readonly Transport[] {
+    return [...this.members].map(({ transport }) => transport)
+  }
+
+  /** The protocols of the connections that are open, oldest first. */
+  get protocols(): readonly P[] {
+    return this.transports.map(({ protocol }) => protocol as P)
+  }
+
+  /** @internal */
+  protected override serve(
+    connection: NewConnection,
+    wrap: (events: TransportEvents) => TransportEvents,
+  ): boolean {
+    const { runner, context } = this
+    let taken = false
+    runner.loop.callNow(
+      () => {
+        const adapter = new ProtocolAdapter('createServer()', this.#makeProtocol(), runner)
+        const member = new ServedProtocol(adapter, connection.remoteAddress)
+        this.members.add(member)
+        adapter.onLost = () => this.remove(member)
+        taken = true
+        connection.take(wrap(adapter), runner)
+      },
+      { runner, context, captured: null },
+      (error) => {
+        runner.report({ message: `the server on ${this.name} could not make a protocol`, error })
+        connection.refuse()
+      },
+    )
+    return taken
+  }
+
+  /** @internal */
+  protected override askToEnd(): void {
+    this.closeClients()
+  }
+}
+
+class ServedProtocol implements Member {
+  readonly #adapter: ProtocolAdapter
+  readonly remoteAddress: SocketAddress
+  readonly task = null
+
+  constructor(adapter: ProtocolAdapter, remoteAddress: SocketAddress) {
+    this.#adapter = adapter
+    this.remoteAddress = remoteAddress
+  }
+
+  get transport(): Transport {
+    return this.#adapter.transport!
+  }
+
+  close(): void {
+    this.#adapter.close()
+  }
+
+  abort(): void {
+    this.#adapter.abort()
+  }
+}

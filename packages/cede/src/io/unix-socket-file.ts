@@ -1,0 +1,131 @@
+/**
+ * The file of a Unix socket that a server listens on.
+ *
+ * A server that was killed leaves its file behind, and nobody can listen there again; a server that just replaces what
+ * it finds takes the place of one that runs. So a file that is there is tried: only if it is a socket and nobody
+ * answers is it replaced. When the server closes it removes the file, but only if it is still its own: a newer server
+ * may have replaced it.
+ *
+ * The socket is bound under another name in the same directory and then renamed. So the change is one step, rights are set
+ * before anybody can connect, and the host's own removal on closing, which does not look whose file it is, finds nothing.
+ */
+import { chmodSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
+import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
+
+/** What `sun_path` of Linux holds, without its end; other systems have a little less. */
+const LONGEST_PATH_BYTES = 107
+
+let made = 0
+
+export class UnixSocketFile {
+  readonly path: string
+  /** Where the host binds. */
+  readonly boundPath: string
+  /** What tells our file from one that has replaced it. */
+  #identity: string | null = null
+  readonly #hasFile: boolean
+
+  constructor(path: string) {
+    this.path = path
+    this.#hasFile = !path.startsWith('\0') && process.platform !== 'win32'
+    this.boundPath = this.#hasFile
+      ? join(dirname(path), `.${process.pid.toString(36)}${(made++).toString(36)}`)
+      : path
+  }
+
+  /** Finds out whether the place is free, and calls back once. @returns how to give up */
+  whenFree(done: (error: Error | null) => void): () => void {
+    if (!this.#hasFile) {
+      done(null)
+      return () => {}
+    }
+    const tooLong = tooLongPath(this.path) ?? tooLongPath(this.boundPath)
+    if (tooLong !== null) {
+      done(tooLong)
+      return () => {}
+    }
+    let isSocket: boolean
+    try {
+      isSocket = lstatSync(this.path).isSocket()
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      done(code === 'ENOENT' ? null : (error as Error))
+      return () => {}
+    }
+    if (!isSocket) {
+      done(inUse('expected a socket or nothing, found another kind of file'))
+      return () => {}
+    }
+    return whenAnswered(this.path, (answer) => {
+      done(answer === 'nobody' ? null : answer === 'somebody' ? inUse('somebody listens there') : answer)
+    })
+  }
+
+  /** The socket is bound: puts it in its place. @throws what the file system says; then nothing is left */
+  publish(mode: number | undefined): void {
+    if (!this.#hasFile) return
+    try {
+      if (mode !== undefined) chmodSync(this.boundPath, mode)
+      this.#identity = identityOf(this.boundPath)
+      renameSync(this.boundPath, this.path)
+    } catch (error) {
+      try {
+        unlinkSync(this.boundPath)
+      } catch {
+        // The first error says what is wrong.
+      }
+      throw error
+    }
+  }
+
+  /** Removes the file if it is still the one that was published. */
+  remove(): void {
+    if (this.#identity === null || identityOf(this.path) !== this.#identity) return
+    try {
+      unlinkSync(this.path)
+    } catch {
+      // Somebody was faster.
+    }
+  }
+}
+
+function whenAnswered(path: string, done: (answer: 'nobody' | 'somebody' | Error) => void): () => void {
+  const socket = connect({ path })
+  socket.once('connect', () => {
+    socket.destroy()
+    done('somebody')
+  })
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    done(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'nobody' : error)
+  })
+  return () => {
+    socket.removeAllListeners()
+    socket.on('error', () => {})
+    socket.destroy()
+  }
+}
+
+function identityOf(path: string): string | null {
+  try {
+    const { dev, ino, birthtimeMs } = lstatSync(path)
+    return `${String(dev)}:${String(ino)}:${String(birthtimeMs)}`
+  } catch {
+    return null
+  }
+}
+
+function inUse(message: string): Error {
+  return Object.assign(new Error(message), { code: 'EADDRINUSE' })
+}
+
+function tooLongPath(path: string): Error | null {
+  const bytes = Buffer.byteLength(path)
+  if (bytes <= LONGEST_PATH_BYTES) return null
+  return Object.assign(
+    new Error(
+      `expected a path of at most ${String(LONGEST_PATH_BYTES)} bytes, found ${String(bytes)}: ${path}`,
+    ),
+    { code: 'ENAMETOOLONG' },
+  )
+}
