@@ -1,13 +1,24 @@
-// The chart of a run: a bar for each timed case, in units on a logarithmic scale, and a mark where the target
-// is. Bars are rectangles and text, so this is a template and no drawing library.
+// The chart of a run: a bar for each case. Timed code is drawn in units on a logarithmic scale, with a mark where the
+// target is; servers in lines or requests a second. Bars are rectangles and text, so this is a template and no drawing
+// library.
 
 import { short, type CaseResult, type Results } from './results.ts'
-import type { Suite } from './suite.ts'
+import { usedBy, type Suite } from './suite.ts'
 
 interface Bar {
-  readonly key: string
-  readonly case: CaseResult
+  readonly label: string
+  readonly ours: boolean
+  readonly value: number
+  /** Stands at its end. */
+  readonly note: string
   readonly target: number | undefined
+}
+
+interface Scale {
+  readonly title: string
+  readonly legend: string
+  readonly x: (value: number) => number
+  readonly ticks: readonly number[]
 }
 
 const width = 960
@@ -19,12 +30,8 @@ const right = 150
 
 export function chart(suite: Suite, results: Results): string {
   const groups = barGroups(suite, results)
-  const bars = [...groups.values()].flat()
-  const most = Math.max(10, ...bars.map((bar) => bar.case.units))
-  // Half of the least, so that the shortest bar can be seen.
-  const least = Math.min(0.5, ...bars.map((bar) => bar.case.units / 2))
-  const decades = Math.log10(most / least)
-  const x = (units: number) => labels + (Math.log10(units / least) / decades) * (width - labels - right)
+  const values = [...groups.values()].flat().map(({ value }) => value)
+  const scale = suite.kind === 'code' ? logarithmic(suite.title, values) : linear(suite, values)
 
   const body: string[] = []
   let y = top
@@ -32,27 +39,56 @@ export function chart(suite: Suite, results: Results): string {
     y += headingHeight
     body.push(text(16, y - 9, heading, 'class="heading"'))
     for (const bar of group) {
-      body.push(...drawBar(bar, y, x))
+      body.push(...drawBar(bar, y, scale.x))
       y += rowHeight
     }
   }
   const height = y + 24
-  const grid: string[] = []
-  for (let units = 10 ** Math.ceil(Math.log10(least)); units <= most; units *= 10) {
-    const at = x(units).toFixed(1)
-    grid.push(`<line class="grid" x1="${at}" x2="${at}" y1="${top}" y2="${height - 16}"/>`)
-    grid.push(text(Number(at), top - 6, short(units), 'class="tick" text-anchor="middle"'))
-  }
+  const grid = scale.ticks.flatMap((value) => {
+    const at = scale.x(value).toFixed(1)
+    return [
+      `<line class="grid" x1="${at}" x2="${at}" y1="${top}" y2="${height - 16}"/>`,
+      text(Number(at), top - 6, short(value), 'class="tick" text-anchor="middle"'),
+    ]
+  })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
     `<style>${style}</style>`,
     `<rect class="page" width="${width}" height="${height}"/>`,
-    text(16, 24, `${suite.title}: time in units of a plain await, less is better`, 'class="title"'),
-    text(16, 42, 'Logarithmic scale. The black mark is the target.', 'class="tick"'),
+    text(16, 24, scale.title, 'class="title"'),
+    text(16, 42, scale.legend, 'class="tick"'),
     ...grid,
     ...body,
     '</svg>\n',
   ].join('\n')
+}
+
+function logarithmic(title: string, values: readonly number[]): Scale {
+  const most = Math.max(10, ...values)
+  // Half of the least, so that the shortest bar can be seen.
+  const least = Math.min(0.5, ...values.map((value) => value / 2))
+  const decades = Math.log10(most / least)
+  const ticks: number[] = []
+  for (let units = 10 ** Math.ceil(Math.log10(least)); units <= most; units *= 10) ticks.push(units)
+  return {
+    title: `${title}: time in units of a plain await, less is better`,
+    legend: 'Logarithmic scale. The black mark is the target.',
+    x: (units) => labels + (Math.log10(units / least) / decades) * (width - labels - right),
+    ticks,
+  }
+}
+
+function linear({ title, counted }: Extract<Suite, { kind: 'servers' }>, values: readonly number[]): Scale {
+  const most = Math.max(1, ...values)
+  // 1, 2 or 5 times a power of ten, so that there are four to ten of them.
+  const power = 10 ** Math.floor(Math.log10(most / 4))
+  const step = power * ([5, 2].find((times) => times * power * 4 <= most) ?? 1)
+  return {
+    title: `${title}: ${counted} a second, more is better`,
+    legend: 'Beside each: the processor time that one takes of the server.',
+    x: (value) => labels + (value / most) * (width - labels - right),
+    ticks: Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step),
+  }
 }
 
 /** A bar for each case that a row speaks of, under the heading of the first that does. */
@@ -61,36 +97,41 @@ function barGroups(suite: Suite, results: Results): Map<string, Bar[]> {
   const drawn = new Set<string>()
   for (const { heading, figure, target } of suite.rows) {
     const limit = figure.kind === 'units' && target && 'atMost' in target ? target.atMost : undefined
-    const others = figure.kind === 'times' ? [figure.as] : figure.kind === 'extra' ? [figure.without] : []
-    for (const key of [figure.of, ...others]) {
+    for (const key of usedBy(figure)) {
       const result = results.cases[key]
       if (result === undefined || drawn.has(key)) continue
       drawn.add(key)
       const group = groups.get(heading) ?? []
-      group.push({ key, case: result, target: limit })
+      group.push(barOf(result, limit))
       groups.set(heading, group)
     }
   }
-  for (const group of groups.values()) group.sort((a, b) => a.case.units - b.case.units)
+  const order = suite.kind === 'code' ? 1 : -1
+  for (const group of groups.values()) group.sort((a, b) => order * (a.value - b.value))
   return groups
 }
 
-function drawBar(bar: Bar, y: number, x: (units: number) => number): string[] {
-  const { by, does, units, bestNs } = bar.case
-  const end = x(units)
+function barOf({ by, does, units, bestNs, load }: CaseResult, target: number | undefined): Bar {
+  const common = { label: `${by}: ${does}`, ours: by === 'Cede', target }
+  if (load === undefined) return { ...common, value: units, note: `${short(units)} (${short(bestNs)} ns)` }
+  const cost = load.processorNs === null ? '' : ` (${short(load.processorNs / 1000)} us)`
+  return { ...common, value: load.perSecond, note: short(load.perSecond) + cost }
+}
+
+function drawBar(
+  { label, ours, value, note, target }: Bar,
+  y: number,
+  x: (value: number) => number,
+): string[] {
+  const end = x(value)
   const parts = [
-    text(labels - 8, y + 14, `${by}: ${does}`, 'text-anchor="end"'),
-    `<rect class="${by === 'Cede' ? 'ours' : 'theirs'}" x="${labels}" y="${y + 3}" ` +
+    text(labels - 8, y + 14, label, 'text-anchor="end"'),
+    `<rect class="${ours ? 'ours' : 'theirs'}" x="${labels}" y="${y + 3}" ` +
       `width="${Math.max(1, end - labels).toFixed(1)}" height="${rowHeight - 6}"/>`,
-    text(
-      Math.max(end, bar.target === undefined ? 0 : x(bar.target)) + 8,
-      y + 14,
-      `${short(units)} (${short(bestNs)} ns)`,
-      'class="value"',
-    ),
+    text(Math.max(end, target === undefined ? 0 : x(target)) + 8, y + 14, note, 'class="value"'),
   ]
-  if (bar.target !== undefined) {
-    const at = x(bar.target).toFixed(1)
+  if (target !== undefined) {
+    const at = x(target).toFixed(1)
     parts.push(`<line class="target" x1="${at}" x2="${at}" y1="${y}" y2="${y + rowHeight}"/>`)
   }
   return parts

@@ -1,10 +1,9 @@
-// A child process that runs cases: the parent's end of the conversation described in bench/host.ts.
+// A child process that runs cases or serves: the parent's end of the conversation described in bench/host.ts.
 
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { pinned } from './cores.ts'
 import type { Sampler } from './harness.ts'
+import { LineProcess, MissingError } from './line-process.ts'
 
 /** Where a case is: a module for bench/host.ts, or a Python script that speaks the same protocol. */
 export interface Place {
@@ -12,12 +11,17 @@ export interface Place {
   readonly name: string
 }
 
-/** The case cannot run here: something that it needs is not installed. */
-export class MissingError extends Error {}
+export interface ChildOptions {
+  /** The core that it keeps to; default: any. */
+  readonly core?: number | undefined
+  /** Flags for V8; Python has none. */
+  readonly flags?: readonly string[]
+}
 
 interface Reply {
   readonly ready?: true
   readonly batch?: number
+  readonly port?: number
   readonly versions?: Record<string, string>
   readonly ns?: number
   readonly figures?: Record<string, number>
@@ -25,29 +29,27 @@ interface Reply {
   readonly error?: string
 }
 
-/** No single request takes longer on a machine that works. */
-const patienceMs = 120_000
+/**
+ * The young generation has the same size in every process, the one that a busy program arrives at. V8 would begin with
+ * less and grow it by what it has seen, the garbage of loading included, and the unit alone differs by a fifth with it.
+ */
+const busyFlags = ['--min-semi-space-size=16', '--max-semi-space-size=16', '--max-old-space-size=4096']
 
 export class Child {
-  readonly #process: ChildProcessByStdio<Writable, Readable, null>
-  #waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | undefined
-  #ended: Error | undefined
+  readonly #process: LineProcess<Reply>
   /** What the process said it is made of. */
   readonly versions: Record<string, string> = {}
 
-  constructor(place: Place) {
+  constructor(place: Place, { core, flags = busyFlags }: ChildOptions = {}) {
     const script = fileURLToPath(place.module)
-    this.#process = script.endsWith('.py') ? startPython(script) : startNode()
-    createInterface({ input: this.#process.stdout }).on('line', (line) => {
-      this.#waiting?.resolve(JSON.parse(line) as Reply)
-    })
-    this.#process.stdin.on('error', () => undefined) // the exit is reported by 'exit'
-    this.#process.on('error', (error) => {
-      this.#fail(new MissingError(error.message))
-    })
-    this.#process.on('exit', (code, signal) => {
-      this.#fail(new Error(`the process of the case ended (${signal ?? `status ${code}`})`))
-    })
+    const command: [string, ...string[]] = script.endsWith('.py')
+      ? [process.env['PYTHON'] ?? 'python3', script]
+      : [process.execPath, '--expose-gc', ...flags, '--import', 'tsx', host]
+    this.#process = new LineProcess(place.name, pinned(core, command), builtPackage)
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
   }
 
   /** Loads a timed case, sets it up, and gives it to the harness under a name. */
@@ -61,60 +63,44 @@ export class Child {
     }
   }
 
+  /** Starts a server; gives its port on 127.0.0.1. */
+  async serve(place: Place): Promise<number> {
+    const { port, versions } = await this.#request(place, {})
+    Object.assign(this.versions, versions)
+    if (port === undefined) throw new Error(`${place.name} is no server`)
+    return port
+  }
+
   async runProgram(place: Place, size: number): Promise<Record<string, number>> {
     return (await this.#request(place, { size })).figures ?? {}
   }
 
-  end(): void {
-    this.#process.stdin.end()
-    this.#process.kill()
+  /** The memory of the process, in bytes, after its garbage was collected. */
+  async residentBytes(place: Place): Promise<number> {
+    return (await this.#request(place, { memory: true })).figures?.['residentBytes'] ?? NaN
   }
 
-  async #request(place: Place, what: { sample?: number; size?: number }): Promise<Reply> {
-    if (this.#ended) throw this.#ended
-    const timer = setTimeout(() => {
-      this.#fail(new Error(`no answer within ${patienceMs / 1000} s`))
-      this.end()
-    }, patienceMs)
-    const reply = await new Promise<Reply>((resolve, reject) => {
-      this.#waiting = { resolve, reject }
-      this.#process.stdin.write(JSON.stringify({ load: place.module.href, name: place.name, ...what }) + '\n')
-    }).finally(() => {
-      clearTimeout(timer)
-    })
+  end(): void {
+    this.#process.end()
+  }
+
+  async #request(place: Place, what: { sample?: number; size?: number; memory?: true }): Promise<Reply> {
+    const reply = await this.#process.ask(
+      JSON.stringify({ load: place.module.href, name: place.name, ...what }),
+    )
     if (reply.missing !== undefined) throw new MissingError(reply.missing)
     if (reply.error !== undefined) throw new Error(reply.error)
     return reply
   }
-
-  #fail(error: Error): void {
-    this.#ended ??= error
-    this.#waiting?.reject(this.#ended)
-  }
 }
+
+const host = fileURLToPath(new URL('host.ts', import.meta.url))
 
 /**
- * The young generation has the same size in every process, the one that a busy program arrives at. V8 would begin with
- * less and grow it by what it has seen, the garbage of loading included, and the unit alone differs by a fifth with it.
+ * The environment of programs that are loaded by tsx: without the paths of the root tsconfig, so that `cede` is the
+ * package as built, not its sources. The loader keeps function names by code of its own, which is no part of what is
+ * published.
  */
-const flags = [
-  '--expose-gc',
-  '--min-semi-space-size=16',
-  '--max-semi-space-size=16',
-  '--max-old-space-size=4096',
-]
-
-function startNode() {
-  const host = fileURLToPath(new URL('host.ts', import.meta.url))
-  // Without the paths of the root tsconfig, so that `cede` is the package as built, not its sources: the
-  // loader keeps function names by code of its own, which is no part of what is published.
-  const tsconfig = fileURLToPath(new URL('tsconfig.built.json', import.meta.url))
-  return spawn(process.execPath, [...flags, '--import', 'tsx', host], {
-    env: { ...process.env, TSX_TSCONFIG_PATH: tsconfig },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-}
-
-function startPython(script: string) {
-  return spawn(process.env['PYTHON'] ?? 'python3', [script], { stdio: ['pipe', 'pipe', 'inherit'] })
+export const builtPackage = {
+  TSX_TSCONFIG_PATH: fileURLToPath(new URL('tsconfig.built.json', import.meta.url)),
 }

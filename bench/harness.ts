@@ -16,6 +16,8 @@ export interface Sampler {
   readonly batch: number
   /** How often it is sampled in a round; default 1. What all others are compared with deserves more. */
   readonly perRound?: number
+  /** Those of one group are sampled right after one another, so that round by round they make pairs. */
+  readonly group?: string | undefined
   /** Does the thing `iterations` times; gives the nanoseconds that all of them took. */
   sample(iterations: number): Promise<number>
 }
@@ -67,10 +69,7 @@ export async function measure(samplers: readonly Sampler[], plan: Plan): Promise
   }
   for (let round = 0; round < plan.rounds; round++) {
     plan.onProgress?.(`round ${round + 1} of ${plan.rounds}`)
-    const turns = started.flatMap((running) =>
-      new Array<Running>(running.sampler.perRound ?? 1).fill(running),
-    )
-    for (const { sampler, iterations, rounds } of shuffled(turns, plan.random)) {
+    for (const { sampler, iterations, rounds } of turnsOf(started, plan.random)) {
       if (failures.has(sampler.name)) continue
       await orNote(failures, sampler, async () => {
         const took = await sampler.sample(iterations)
@@ -87,6 +86,23 @@ interface Running {
   readonly iterations: number
   /** The samples of each round. */
   readonly rounds: number[][]
+}
+
+/** The order of one round. */
+function turnsOf(started: readonly Running[], random: () => number): Running[] {
+  const turns: Running[][] = []
+  const groups = new Map<string, Running[]>()
+  for (const running of started) {
+    const { group, perRound = 1 } = running.sampler
+    const together = group === undefined ? undefined : groups.get(group)
+    if (together !== undefined) {
+      together.push(running)
+      continue
+    }
+    for (let i = 0; i < perRound; i++) turns.push([running])
+    if (group !== undefined) groups.set(group, turns.at(-1) as Running[])
+  }
+  return shuffled(turns, random).flatMap((turn) => (turn.length === 1 ? turn : shuffled(turn, random)))
 }
 
 function seriesOf({ iterations, rounds }: Running): Series {
@@ -137,6 +153,27 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? NaN
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2
+}
+
+/**
+ * Between which values the median lies with at least 95 % confidence, however the values are distributed: each is above
+ * it or below it like the toss of a coin, so that the nth least and the nth greatest enclose it unless fewer than n
+ * tosses of all fell on one side. Undefined where there are too few values to say so (fewer than six).
+ */
+export function medianInterval(values: readonly number[]): readonly [number, number] | undefined {
+  const sorted = [...values].sort((a, b) => a - b)
+  const count = sorted.length
+  let n = 0
+  // How likely it is that exactly `n` tosses fall on one side, and that at most `n` do.
+  let exactly = 0.5 ** count
+  let atMost = exactly
+  while (atMost <= 0.025) {
+    exactly *= (count - n) / (n + 1)
+    n++
+    atMost += exactly
+  }
+  const [low, high] = [sorted[n - 1], sorted[count - n]]
+  return low === undefined || high === undefined ? undefined : [low, high]
 }
 
 export function shuffled<T>(items: readonly T[], random: () => number): T[] {

@@ -29,13 +29,14 @@ export function summary(results: Results): string {
 
 export function conditions(results: Results): string {
   const unit = results.cases[results.unit]
+  const measure =
+    results.kind === 'code'
+      ? `one unit, ${unit?.does ?? results.unit}, is ${short(unit?.bestNs ?? NaN)} ns`
+      : `${results.counted ?? 'requests'} a second, and processor time of the server for each`
   const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`)
-  return [
-    `one unit, ${unit?.does ?? results.unit}, is ${short(unit?.bestNs ?? NaN)} ns`,
-    `best of ${results.rounds} interleaved rounds`,
-    versions.join(', '),
-    results.machine,
-  ].join('; ')
+  return [measure, `best of ${results.rounds} interleaved rounds`, versions.join(', '), results.machine].join(
+    '; ',
+  )
 }
 
 export function terminalTable(results: Results): string {

@@ -1,10 +1,10 @@
 // The suite `core`: what the core of Cede costs, in units of a plain `await asyncFunction()`, beside its peers.
 
-import type { Row, Suite, SuiteCase, SuiteProgram } from '../suite.ts'
+import type { CodeCase, CodeSuite, Row, SuiteProgram } from '../suite.ts'
 
 const here = (file: string) => new URL(file, import.meta.url)
 
-const cede = (file: string, name: string, does: string): SuiteCase => ({
+const cede = (file: string, name: string, does: string): CodeCase => ({
   module: here(file),
   name,
   by: 'Cede',
@@ -13,7 +13,7 @@ const cede = (file: string, name: string, does: string): SuiteCase => ({
 
 const peer =
   (by: string, install: string | undefined, file: string) =>
-  (name: string, does: string): SuiteCase => ({
+  (name: string, does: string): CodeCase => ({
     module: here(`peers/${file}`),
     name,
     by,
@@ -31,7 +31,7 @@ const effection = peer('Effection', 'npm install --save-dev effection', 'effecti
 const abortSignal = peer('Node', undefined, 'abort-signal.ts')
 const nodeTimers = peer('Node', undefined, 'node-timers.ts')
 
-const cases: Record<string, SuiteCase> = {
+const cases: Record<string, CodeCase> = {
   await: { module: here('unit.ts'), name: 'await', by: 'JavaScript', does: 'await asyncFunction()' },
 
   wrappedCall: cede('calls.ts', 'wrapped', 'wrapped by coroutine()'),
@@ -233,7 +233,8 @@ const rows: Row[] = [
   },
 ]
 
-export const core: Suite = {
+export const core: CodeSuite = {
+  kind: 'code',
   name: 'core',
   title: 'The core of Cede',
   unit: 'await',

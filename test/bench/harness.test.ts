@@ -5,6 +5,7 @@ import {
   compare,
   measure,
   median,
+  medianInterval,
   shuffled,
   type Plan,
   type Sampler,
@@ -92,6 +93,24 @@ test('every round samples each case once, in an order of its own', async () => {
   assert.ok(orders.size > 1, 'the order of the rounds differs')
 })
 
+test('those of a group are sampled right after one another, in an order of their own', async () => {
+  const log: string[] = []
+  const samplers = ['a', 'with', 'b', 'without', 'c'].map((name) => ({
+    ...fake(name, () => 600, { log }),
+    group: name.startsWith('with') ? 'pair' : undefined,
+  }))
+  await measure(samplers, { ...plan, rounds: 20 })
+  const orders = new Set<string>()
+  for (let i = samplers.length; i < log.length; i += samplers.length) {
+    const order = log.slice(i, i + samplers.length)
+    assert.deepEqual([...order].sort(), ['a', 'b', 'c', 'with', 'without'])
+    const pair = [order.indexOf('with'), order.indexOf('without')].sort()
+    assert.equal(pair[1]! - pair[0]!, 1)
+    orders.add(order.slice(pair[0], pair[1]! + 1).join(' '))
+  }
+  assert.deepEqual([...orders].sort(), ['with without', 'without with'])
+})
+
 test('a series is nanoseconds for one iteration, and its best is the least', async () => {
   // The first sample calibrates; the rounds are samples 2 to 6.
   const { series } = await measure([fake('noisy', (sample) => 600 + 100 * Math.abs(sample - 4))], plan)
@@ -147,6 +166,44 @@ test('median of odd, even and no numbers', () => {
   assert.equal(median([3, 1, 2]), 2)
   assert.equal(median([4, 1, 3, 2]), 2.5)
   assert.ok(Number.isNaN(median([])))
+})
+
+test('the interval of the median is that of the tables for the sign test', () => {
+  // The ranks that enclose the median with at least 95 % confidence, from the binomial distribution.
+  const ranks: [count: number, low: number, high: number][] = [
+    [6, 1, 6],
+    [8, 1, 8],
+    [9, 2, 8],
+    [15, 4, 12],
+    [20, 6, 15],
+    [30, 10, 21],
+    [50, 18, 33],
+    [100, 40, 61],
+  ]
+  for (const [count, low, high] of ranks) {
+    const values = shuffled(
+      Array.from({ length: count }, (_, i) => i + 1),
+      sequence(),
+    )
+    assert.deepEqual(medianInterval(values), [low, high], `of ${count}`)
+  }
+})
+
+test('five values say nothing about their median with such confidence', () => {
+  assert.equal(medianInterval([1, 2, 3, 4, 5]), undefined)
+  assert.equal(medianInterval([]), undefined)
+})
+
+test('the interval of the median holds it about 95 times in a hundred', () => {
+  const random = sequence()
+  let held = 0
+  for (let i = 0; i < 1000; i++) {
+    // As lopsided as times are; the median of the distribution is ln 2.
+    const values = Array.from({ length: 30 }, () => -Math.log(random()))
+    const [low, high] = medianInterval(values) ?? [NaN, NaN]
+    if (low <= Math.LN2 && Math.LN2 <= high) held++
+  }
+  assert.ok(held >= 940 && held <= 975, `${held} of 1000`)
 })
 
 test('shuffled keeps every item and leaves its argument alone', () => {

@@ -1,14 +1,31 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { markdownTable, withTable } from '../../bench/report.ts'
-import { caseResults, outcomes, short, type Measured, type Results } from '../../bench/results.ts'
-import { filtered, type Row, type Suite } from '../../bench/suite.ts'
+import { chart } from '../../bench/chart.ts'
+import { markdownTable, terminalTable, withTable } from '../../bench/report.ts'
+import {
+  caseResults,
+  loadFigures,
+  outcomes,
+  short,
+  type LoadSample,
+  type Measured,
+  type Results,
+} from '../../bench/results.ts'
+import {
+  filtered,
+  type CodeSuite,
+  type Row,
+  type ServerSuite,
+  type ServerUnderLoad,
+  type Suite,
+} from '../../bench/suite.ts'
 
 const module = new URL('file:///nowhere.ts')
 
-function suiteOf(...rows: Row[]): Suite {
+function suiteOf(...rows: Row[]): CodeSuite {
   const aCase = (by: string) => ({ module, name: 'x', by, does: 'something' })
   return {
+    kind: 'code',
     name: 'fake',
     title: 'A fake suite',
     unit: 'unit',
@@ -17,6 +34,38 @@ function suiteOf(...rows: Row[]): Suite {
     rows,
     packages: [],
   }
+}
+
+function serversOf(...rows: Row[]): ServerSuite {
+  const load = { connections: 1, lineBytes: 64, pipelined: 1 }
+  const aServer = (by: string): ServerUnderLoad => ({ by, does: 'echo', server: { module, name: 'x' }, load })
+  return {
+    kind: 'servers',
+    name: 'fake',
+    title: 'Fake servers',
+    unit: 'theirs',
+    counted: 'lines',
+    cases: { ours: aServer('Cede'), theirs: aServer('Peer') },
+    programs: {},
+    rows,
+    packages: [],
+  }
+}
+
+/** As many samples as there are times. */
+function samplesOf(
+  ns: readonly number[],
+  processorNs: (sample: number) => number | undefined,
+  count = 10,
+): LoadSample[] {
+  return ns.map((each, i) => ({
+    count,
+    ns: each,
+    processorNs: processorNs(i),
+    p50: each / 2,
+    p99: each,
+    p999: each,
+  }))
 }
 
 function measuredAs(rounds: Record<string, number[]>, more: Partial<Measured> = {}): Measured {
@@ -29,6 +78,7 @@ function measuredAs(rounds: Record<string, number[]>, more: Partial<Measured> = 
     ),
     failures: new Map(),
     programs: new Map(),
+    loads: new Map(),
     skipped: new Map(),
     ...more,
   }
@@ -68,6 +118,54 @@ test('extra: the difference in nanoseconds', () => {
   assert.equal(outcome?.value, 20)
   assert.equal(outcome.median, 25)
   assert.equal(outcome.target, '<= 30 ns')
+})
+
+test('rate: how many a second, and the processor time of each', () => {
+  const suite = serversOf(row({ kind: 'rate', of: 'ours' }))
+  const rounds = [20_000, 10_000, 40_000]
+  const loads = new Map([['ours', samplesOf(rounds, (i) => 7_000 + 1_000 * i, 1)]])
+  const [outcome] = outcomes(suite, measuredAs({ ours: rounds }, { loads }), false)
+  assert.equal(outcome?.value, 100_000)
+  assert.equal(outcome.median, 50_000)
+  assert.equal(outcome.measured, '100,000 /s, 7 us')
+})
+
+test('slowdown: the median of the pairs with its interval; met when the interval reaches the target', () => {
+  const suite = serversOf(row({ kind: 'slowdown', of: 'ours', without: 'theirs' }, { atMost: 6 }))
+  // From 1 to 30 percent of the throughput is lost.
+  const lost = Array.from({ length: 30 }, (_, i) => i + 1)
+  const judged = (more: number) => {
+    const slow = lost.map((percent) => 100 / (1 - (percent + more) / 100))
+    return outcomes(suite, measuredAs({ ours: slow, theirs: lost.map(() => 100) }), false)[0]
+  }
+  const missed = judged(0)
+  assert.equal(missed?.value?.toFixed(6), '15.500000')
+  assert.deepEqual(missed?.interval?.map(Math.round), [10, 21])
+  assert.match(missed?.measured ?? '', /^15\.5 % \(10\.0+ to 21\.0\)$/)
+  assert.equal(missed?.verdict, 'missed')
+  assert.equal(judged(-4.5)?.verdict, 'met', 'its median is 11, its interval begins at 5.5')
+})
+
+test('a slowdown of few pairs has no interval, and is judged by its median', () => {
+  const suite = serversOf(row({ kind: 'slowdown', of: 'ours', without: 'theirs' }, { atMost: 6 }))
+  const [outcome] = outcomes(suite, measuredAs({ ours: [100, 110], theirs: [95, 99] }), false)
+  assert.equal(outcome?.measured, '7.50 % (too few pairs)')
+  assert.equal(outcome.verdict, 'missed')
+})
+
+test('figures of a server are those of full samples, not of its calibration', () => {
+  const early: LoadSample = { count: 5, ns: 1, processorNs: 1, p50: 1, p99: 1, p999: 1 }
+  const samples = [early, ...samplesOf([4_000, 2_000, 3_000], (i) => 1_000 + 100 * i)]
+  const series = { iterations: 10, best: 200, rounds: [400, 200, 300] }
+  assert.deepEqual(loadFigures(series, samples), {
+    perSecond: 5_000_000,
+    medianPerSecond: 3_333_000,
+    processorNs: 100,
+    p50Ns: 1_000,
+    p99Ns: 2_000,
+  })
+  const untold = samplesOf([4_000, 2_000], () => undefined)
+  assert.equal(loadFigures(series, untold).processorNs, null)
 })
 
 test('programs are judged as well, but nothing is in a quick run', () => {
@@ -112,13 +210,13 @@ test('a filtered suite keeps the unit and what its rows need', () => {
   assert.deepEqual(Object.keys(filtered(suite, 'memory').programs), ['memory'])
 })
 
-test('the table replaces what stood between its marks in a page', () => {
-  const suite = suiteOf(row({ kind: 'units', of: 'ours' }, { atMost: 3 }))
-  const measured = measuredAs({ unit: [10], ours: [25] })
-  const results: Results = {
+function resultsOf(suite: Suite, measured: Measured): Results {
+  return {
+    kind: suite.kind,
     suite: suite.name,
     title: suite.title,
     unit: suite.unit,
+    ...(suite.kind === 'servers' ? { counted: suite.counted } : {}),
     when: '2026-01-02T03:04:05.000Z',
     quick: false,
     together: false,
@@ -130,6 +228,36 @@ test('the table replaces what stood between its marks in a page', () => {
     skipped: {},
     rows: outcomes(suite, measured, false),
   }
+}
+
+test('servers: what is counted stands above the table, and the chart has a bar for each, the fastest first', () => {
+  const suite = serversOf(row({ kind: 'rate', of: 'ours' }), row({ kind: 'rate', of: 'theirs' }))
+  const [ours, theirs] = [[100_000], [50_000]]
+  const measured: Measured = {
+    ...measuredAs({}),
+    series: new Map([
+      ['ours', { iterations: 10, best: 10_000, rounds: [10_000] }],
+      ['theirs', { iterations: 10, best: 5_000, rounds: [5_000] }],
+    ]),
+    loads: new Map([
+      ['ours', samplesOf(ours, () => 90_000)],
+      ['theirs', samplesOf(theirs, () => undefined)],
+    ]),
+  }
+  const results = resultsOf(suite, measured)
+  const table = terminalTable(results)
+  assert.match(table, /^lines a second, and processor time of the server for each; best of 1/m)
+  assert.match(table, /what +100,000 \/s, 9 us/)
+  const drawing = chart(suite, results)
+  assert.match(drawing, /Fake servers: lines a second, more is better/)
+  assert.ok(drawing.indexOf('>200,000<') < drawing.indexOf('>100,000 (9 us)<'))
+  assert.match(drawing, /class="ours" x="330" y="117" width="240.0"/)
+  assert.match(drawing, /class="theirs" x="330" y="97" width="480.0"/)
+})
+
+test('the table replaces what stood between its marks in a page', () => {
+  const suite = suiteOf(row({ kind: 'units', of: 'ours' }, { atMost: 3 }))
+  const results = resultsOf(suite, measuredAs({ unit: [10], ours: [25] }))
   const page = withTable('before\n<!-- bench fake -->\nold\n<!-- /bench fake -->\nafter', results)
   assert.ok(page.includes(markdownTable(results)))
   assert.ok(page.includes('| what | 2.50 units, 25 ns | 2.50 | <= 3 units | met |'))
