@@ -14,6 +14,8 @@ const act = fc.oneof(
   fc.record({ does: fc.constant('push' as const), chunk: bytes(12) }),
   fc.record({ does: fc.constant('push' as const), chunk: bytes(5_000) }),
   fc.record({ does: fc.constant('take' as const), part }),
+  fc.record({ does: fc.constant('drop' as const), part }),
+  fc.record({ does: fc.constant('look' as const), part, growing: fc.boolean() }),
   fc.record({
     does: fc.constant('find' as const),
     needle: bytes(5),
@@ -37,6 +39,20 @@ test('it does what one joined buffer does, for every order of acts', () => {
           assert.deepEqual(taken, model.subarray(0, count))
           given.push({ taken, copy: Buffer.from(taken) })
           model = model.subarray(count)
+        } else if (one.does === 'drop') {
+          const count = Math.floor(one.part * model.length)
+          queue.drop(count)
+          model = model.subarray(count)
+        } else if (one.does === 'look') {
+          const count = Math.floor(one.part * model.length)
+          const peeked = queue.peek(count)
+          assert.deepEqual(peeked, model.subarray(0, count))
+          if (model.length > 0) {
+            const front = queue.front(Math.max(count, 1), one.growing)
+            assert.ok(front.length >= Math.max(count, 1))
+            assert.deepEqual(front, model.subarray(0, front.length))
+            given.push({ taken: front, copy: Buffer.from(front) })
+          }
         } else if (one.needle.length > 0) {
           const from = Math.floor(one.part * model.length)
           assert.equal(queue.indexOf(one.needle, from), model.indexOf(one.needle, from))

@@ -6,6 +6,8 @@
  * of 64 KiB: a small piece of a large slab is copied out. Bytes that were given out are never written to again.
  */
 
+import { bufferView } from './buffer-view.ts'
+
 /** Chunks up to this size are put into a block together with others. */
 const SMALL_CHUNK = 2_048
 const FIRST_BLOCK = 1_024
@@ -13,15 +15,25 @@ const LARGEST_BLOCK = 65_536
 /** Memory that a piece may keep alive whatever its size: as much as Node's own pool of small buffers. */
 const CHEAP_TO_KEEP = 8_192
 
+/** Shared by all queues that are empty: most are, most of the time. */
+const EMPTY: Buffer[] = []
+
 export class ByteQueue {
   #length = 0
   /** Of one or more bytes each. */
-  readonly #blocks: Buffer[] = []
+  #blocks: Buffer[] = EMPTY
   /** Bytes of the first block that were given out. */
   #start = 0
   /** The memory behind the last block if it was made here and has room behind `#used` bytes. */
   #spare: Buffer | null = null
   #used = 0
+
+  // What is asked of the memory behind a block again and again, for the block that pieces were taken from last.
+  #known: Buffer | null = null
+  #memory: ArrayBufferLike | null = null
+  #offset = 0
+  /** A piece of fewer bytes is copied. */
+  #leastView = 0
 
   /** How many bytes are in the queue. */
   get length(): number {
@@ -41,7 +53,11 @@ export class ByteQueue {
       blocks[blocks.length - 1] = spare.subarray(0, this.#used)
       return
     }
-    if (blocks.length === 0 || length > SMALL_CHUNK) {
+    if (blocks.length === 0) {
+      this.#blocks = [chunk]
+      return
+    }
+    if (length > SMALL_CHUNK) {
       this.#spare = null
       blocks.push(chunk)
       return
@@ -62,18 +78,46 @@ export class ByteQueue {
     const end = this.#start + count
     this.#length -= count
     if (end < first.length) {
-      const piece = first.subarray(this.#start, end)
+      const piece = this.#pieceOf(first, this.#start, count)
       this.#start = end
-      return compact(piece)
+      return piece
     }
     if (end === first.length) {
-      const piece = this.#start === 0 ? first : first.subarray(this.#start)
+      const piece = this.#pieceOf(first, this.#start, count)
       this.#start = 0
-      blocks.shift()
-      if (blocks.length === 0) this.#spare = null
-      return compact(piece)
+      if (blocks.length > 1) {
+        blocks.shift()
+      } else {
+        this.#forget()
+      }
+      return piece
     }
     return this.#join(count, Buffer.allocUnsafe(count))
+  }
+
+  /** The queue is empty: no memory is kept for it. */
+  #forget(): void {
+    this.#blocks = EMPTY
+    this.#spare = null
+    this.#known = null
+    this.#memory = null
+  }
+
+  /** A piece of a block: a view, or a copy if that would keep much more memory alive than it is. */
+  #pieceOf(block: Buffer, start: number, count: number): Buffer {
+    if (block !== this.#known) {
+      this.#known = block
+      this.#memory = block.buffer
+      this.#offset = block.byteOffset
+      const kept = block.buffer.byteLength
+      this.#leastView = kept <= CHEAP_TO_KEEP ? 0 : kept / 2
+    }
+    if (count >= this.#leastView) {
+      return count === block.length ? block : bufferView(this.#memory!, this.#offset + start, count)
+    }
+    const copy = Buffer.allocUnsafe(count)
+    block.copy(copy, 0, start, start + count)
+    return copy
   }
 
   /** Throws the first `count` bytes away, of which there must be as many. */
@@ -83,7 +127,7 @@ export class ByteQueue {
     let start = this.#start + count
     while (blocks.length > 0 && start >= blocks[0]!.length) start -= blocks.shift()!.length
     this.#start = start
-    if (blocks.length === 0) this.#spare = null
+    if (blocks.length === 0) this.#forget()
   }
 
   /** The first `count` bytes, of which there must be as many, in one piece and without taking them. */
@@ -105,12 +149,12 @@ export class ByteQueue {
   }
 
   #joinFront(count: number, growing: boolean): void {
-    const blocks = this.#blocks
     const leavesRoom = growing && count === this.#length
     const memory = leavesRoom
       ? Buffer.allocUnsafeSlow(Math.max(FIRST_BLOCK, Math.ceil(count * 1.5)))
       : Buffer.allocUnsafe(count)
     const joined = this.#join(count, memory).subarray(0, count)
+    const blocks = this.#blocks
     if (leavesRoom) {
       this.#spare = memory
       this.#used = count
@@ -120,7 +164,7 @@ export class ByteQueue {
       blocks[0] = blocks[0]!.subarray(this.#start)
       this.#start = 0
     }
-    blocks.unshift(joined)
+    this.#blocks = [joined, ...blocks]
   }
 
   /** Moves the first `count` bytes into `joined`. */
@@ -139,7 +183,7 @@ export class ByteQueue {
       whole++
     }
     blocks.splice(0, whole)
-    if (blocks.length === 0) this.#spare = null
+    if (blocks.length === 0) this.#forget()
     return joined
   }
 

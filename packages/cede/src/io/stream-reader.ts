@@ -12,6 +12,8 @@
  * or when a read waits that needs more.
  */
 import { coroutine } from '../core/coroutine.ts'
+import { MisuseError } from '../core/errors.ts'
+import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
 import { nameOf, steppedByHand, wrongArgument } from '../core/misuse.ts'
@@ -61,12 +63,23 @@ export type ByteSource = Pick<Transport, 'pauseReading' | 'resumeReading' | 'rem
  * })
  */
 export class StreamReader {
+  static {
+    printsAs(this.prototype, (reader) => {
+      const end = reader.ended ? (reader.exception() === null ? ', ended' : ', lost') : ''
+      return `StreamReader(${reader.peer}, ${String(reader.bufferedBytes)} bytes to read${end})`
+    })
+  }
+
   /** How long a line, or what stands before a separator, may be, in bytes. */
   readonly limitBytes: number
   /** @internal */
   readonly queue: ByteQueue = new ByteQueue()
   /** @internal The read that waits, or that was woken and has not been stepped. */
   pending: Read<unknown> | null = null
+  /** @internal A read of a line that has ended and can be given out again: a loop over lines makes one object. */
+  spareLine: ReadLine | null = null
+  /** @internal */
+  spareTextLine: ReadTextLine | null = null
   #source: ByteSource | null = null
   #paused = false
   #eof = false
@@ -128,7 +141,11 @@ export class StreamReader {
    * @throws {BusyError} if another read waits
    */
   readLine(): Coroutine<Buffer | null> {
-    return operation(new ReadLine(this))
+    const spare = this.spareLine
+    if (spare === null) return operation(new ReadLine(this))
+    this.spareLine = null
+    spare.claimed = false
+    return operation(spare)
   }
 
   /**
@@ -139,7 +156,11 @@ export class StreamReader {
    * @throws what `readLine` throws
    */
   readTextLine(): Coroutine<string | null> {
-    return operation(new ReadTextLine(this))
+    const spare = this.spareTextLine
+    if (spare === null) return operation(new ReadTextLine(this))
+    this.spareTextLine = null
+    spare.claimed = false
+    return operation(spare)
   }
 
   /**
@@ -190,18 +211,18 @@ export class StreamReader {
    * })
    */
   lines(): CoroutineIterator<Buffer> {
-    return { next: () => nextItem(new ReadLine(this)) }
+    return new Items('lines()', () => new ReadLine(this))
   }
 
   /** As `lines`, each as `readTextLine` returns it. */
   textLines(): CoroutineIterator<string> {
-    return { next: () => nextItem(new ReadTextLine(this)) }
+    return new Items('textLines()', () => new ReadTextLine(this))
   }
 
   /** The chunks as they come, at most `size` bytes each (default: 65,536): for a loop in a generator. */
   chunks(size = 65_536): CoroutineIterator<Buffer> {
     checkSize('chunks()', 'size', size)
-    return { next: () => nextItem(new ReadSome(this, size)) }
+    return new Items('chunks()', () => new ReadSome(this, size))
   }
 
   /**
@@ -334,6 +355,11 @@ export class StreamReader {
     this.#resumeIfLow()
   }
 
+  /** @internal */
+  get debugged(): boolean {
+    return this.#runner !== null && this.#runner.debug !== null
+  }
+
   /** @internal The runner that it was made in. */
   get runner(): Runner | null {
     return this.#runner
@@ -411,6 +437,12 @@ export abstract class Read<T> extends Leaf<T> {
   park(task: Task): void {
     this.#task = task
     this.reader.wait(this)
+  }
+
+  protected renewWait(): void {
+    this.#task = null
+    this.woken = false
+    this.#gaveWay = false
   }
 
   unpark(): void {
@@ -589,6 +621,16 @@ abstract class LineRead<T> extends Read<T | null> {
     this.#searched = 0
   }
 
+  /** It has ended, and will be given out once more. Until then a second use is refused, as always. */
+  protected renewed(): boolean {
+    // Debug mode counts the operations that are made and never run.
+    if (this.reader.debugged) return false
+    this.renewWait()
+    this.#searched = 0
+    this.#at = -1
+    return true
+  }
+
   /** What is given for a line, which ends with a newline or at the end of the stream. */
   protected abstract made(line: Buffer): T
 
@@ -610,6 +652,7 @@ class ReadLine extends LineRead<Buffer> {
   }
 
   protected override made(line: Buffer): Buffer {
+    if (this.renewed()) this.reader.spareLine = this
     return line
   }
 }
@@ -622,6 +665,7 @@ class ReadTextLine extends LineRead<string> {
   }
 
   protected override made(line: Buffer): string {
+    if (this.renewed()) this.reader.spareTextLine = this
     let end = line.length
     if (line[end - 1] === NEWLINE) {
       end--
@@ -808,8 +852,27 @@ function operation<T>(read: Read<T>): Coroutine<T> {
   return read
 }
 
-function nextItem<T>(read: Read<T | null>): Coroutine<IteratorResult<T, undefined>> {
-  return new NextItem(read)
+/** Reads one after the other, for a loop in a generator. */
+class Items<T> implements CoroutineIterator<T> {
+  readonly #act: string
+  readonly #read: () => Read<T | null>
+
+  constructor(act: string, read: () => Read<T | null>) {
+    this.#act = act
+    this.#read = read
+  }
+
+  next(): Coroutine<IteratorResult<T, undefined>> {
+    return new NextItem(this.#read())
+  }
+
+  /** Real, so that `for...of` is told what to write where types were not checked. */
+  [Symbol.iterator](): never {
+    throw new MisuseError(
+      `${this.#act} was walked by \`for...of\` or spread: a loop that waits was expected; write ` +
+        '`for (let item = yield* items.next(); !item.done; item = yield* items.next())`, or `yield* reader.forEachLine(body)`',
+    )
+  }
 }
 
 function checkCount(act: string, size: number): number {

@@ -27,9 +27,9 @@ import {
   type Operation,
 } from 'cede'
 import { SimDriver } from 'cede/lowlevel'
+import { NotingTransport } from '../../../../../test/support/noting-transport.ts'
 import { simulate } from '../../../../../test/support/sim.ts'
 import { thrownBy, thrownOf } from '../../../../../test/support/thrown-by.ts'
-import type { Transport } from '../transport.ts'
 
 function fed(...chunks: (string | Uint8Array)[]): StreamReader {
   const reader = new StreamReader()
@@ -264,7 +264,7 @@ test('a frame larger than the limit of the reader is read, and reading goes on w
     const reader = new StreamReader({ limitBytes: 10 })
     const source = {
       paused: false,
-      remoteAddress: { host: 'the-test', port: 1 },
+      remoteAddress: { host: '127.0.0.1', port: 1 },
       pauseReading: () => void (source.paused = true),
       resumeReading: () => void (source.paused = false),
     }
@@ -357,17 +357,8 @@ test('for await needs a reader made inside a run', async () => {
 
 /** A writer, and what was written. */
 function written() {
-  const chunks: string[] = []
-  let closed = false
-  const transport = {
-    localAddress: { host: '127.0.0.1', port: 1 },
-    remoteAddress: { host: '127.0.0.1', port: 2 },
-    bufferedBytes: 0,
-    write: (data: Uint8Array) => void chunks.push(Buffer.from(data).toString('latin1')),
-    close: () => void (closed = true),
-  }
-  const writer = new StreamWriter(transport as unknown as Transport)
-  return { writer, chunks, closed: () => closed }
+  const transport = new NotingTransport()
+  return { writer: new StreamWriter(transport), chunks: transport.writes, closed: () => transport.closing }
 }
 
 test('frames are written whole', () =>
@@ -433,6 +424,7 @@ test('wrong streams and codecs are refused at the call', () => {
   )
   assert.throws(() => framed(undefined as never, lines()), MisuseError)
   assert.throws(() => framed({ reader: {} } as never, lines()), MisuseError)
-  assert.throws(() => framed({ reader }, lines()).write('x' as never), /expected a writer, found undefined/)
+  // @ts-expect-error -- there is nothing to write to
+  assert.throws(() => framed({ reader }, lines()).write('x'), /expected a writer, found undefined/)
   assert.throws(() => framed({ writer: written().writer }, lines()).read(), /expected a reader/)
 })
