@@ -1,17 +1,15 @@
-// A line echo server: `npm start`, or `npm start -- --port 9000 --idle 30`.
+// A line echo server: `npm start`, or `npm start -- --port 9000 --idle 30 --max-connections 100`.
 //
 // Every connection has a coroutine of its own that reads a line, sends it back, and begins again, as if it were alone.
-// What disturbs that (silence, a line without end, a peer that is gone, Ctrl-C) is handled where it matters.
+// What disturbs that (silence, a line without end, a peer that is gone, too many of them, Ctrl-C) is handled where it
+// matters.
 //
 // ci: --help
 // ci-expect: ^Usage: npm start
-import { parseArgs } from 'node:util'
 import {
   ConnectionLostError,
   currentTask,
   LimitError,
-  ListenError,
-  run,
   sleepForever,
   startServer,
   timeoutOr,
@@ -19,6 +17,7 @@ import {
   type StreamReader,
   type StreamWriter,
 } from 'cede'
+import { countFrom, hostFrom, parse, portFrom, runProgram, secondsFrom } from './support/command-line.ts'
 
 /** How long connections may go on after Ctrl-C. */
 const graceSeconds = 3
@@ -27,10 +26,12 @@ const help = `Usage: npm start -- [options]
 
 A line echo server. Each line comes back; BYE ends the connection.
 
-  --host <address>   where to listen (default 127.0.0.1)
-  --port <number>    which port; 0 takes any that is free (default 8888)
-  --idle <seconds>   close connections that are silent for so long (default 10)
-  --help             print this
+  --host <address>            where to listen (default 127.0.0.1)
+  --port <number>             which port; 0 takes any that is free (default 8888)
+  --idle <seconds>            close connections that are silent for so long (default 10)
+  --line-limit <bytes>        close connections that send a longer line (default 65536)
+  --max-connections <number>  how many may be open; more are told so and closed (default 1000)
+  --help                      print this
 
 Ctrl-C lets connections finish for ${graceSeconds} s; a second one ends at once and says where every task was.`
 
@@ -38,6 +39,8 @@ interface Settings {
   readonly host: string
   readonly port: number
   readonly idleMs: number
+  readonly lineLimitBytes: number
+  readonly maxConnections: number
 }
 
 // ---------------------------------------------------------------------- one connection
@@ -82,10 +85,22 @@ function* handleClient(reader: StreamReader, writer: StreamWriter, idleMs: numbe
   }
 }
 
+/** One too many. Its connection is closed when this ends. */
+function* refuse(writer: StreamWriter, maxConnections: number) {
+  console.log(`${currentTask()!.name} is refused: ${maxConnections} are here already`)
+  writer.write(`${maxConnections} connections are open already, goodbye\n`)
+}
+
 // ---------------------------------------------------------------------- the server
 
-function* main({ host, port, idleMs }: Settings) {
-  const server = yield* startServer((reader, writer) => handleClient(reader, writer, idleMs), { host, port })
+function* main({ host, port, idleMs, lineLimitBytes, maxConnections }: Settings) {
+  const server: Server = yield* startServer(
+    (reader, writer) =>
+      server.connections.length > maxConnections
+        ? refuse(writer, maxConnections)
+        : handleClient(reader, writer, idleMs),
+    { host, port, limitBytes: lineLimitBytes },
+  )
   greet(server, idleMs)
   try {
     yield* sleepForever() // until Ctrl-C cancels this coroutine; what follows is its cleanup
@@ -116,52 +131,24 @@ Each line comes back. BYE ends a connection, and so do ${idleMs / 1_000} s of si
 
 // ---------------------------------------------------------------------- the command line
 
-/** A mistake of the user: told in one line, without a stack. */
-class UsageError extends Error {}
-
-function settingsFrom(args: readonly string[]): Settings | 'help' {
-  const values = parse(args)
-  if (values.help === true) return 'help'
-  const port = Number(values.port)
-  if (values.port === '' || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new UsageError(`--port: expected a whole number from 0 to 65535, found '${values.port}'`)
-  }
-  const idleMs = Number(values.idle) * 1_000
-  if (values.idle === '' || !(idleMs > 0)) {
-    throw new UsageError(`--idle: expected a number of seconds above 0, found '${values.idle}'`)
-  }
-  if (values.host === '') throw new UsageError('--host: expected an address, found none')
-  return { host: values.host, port, idleMs }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        host: { type: 'string', default: '127.0.0.1' },
-        port: { type: 'string', default: '8888' },
-        idle: { type: 'string', default: '10' },
-        help: { type: 'boolean' },
-      },
-    }).values
-  } catch (error) {
-    throw new UsageError((error as Error).message)
+function settingsFrom(args: readonly string[]): Settings {
+  const { values } = parse({
+    args: [...args],
+    options: {
+      host: { type: 'string', default: '127.0.0.1' },
+      port: { type: 'string', default: '8888' },
+      idle: { type: 'string', default: '10' },
+      'line-limit': { type: 'string', default: '65536' },
+      'max-connections': { type: 'string', default: '1000' },
+    },
+  })
+  return {
+    host: hostFrom('--host', values.host),
+    port: portFrom('--port', values.port),
+    idleMs: secondsFrom('--idle', values.idle),
+    lineLimitBytes: countFrom('--line-limit', values['line-limit']),
+    maxConnections: countFrom('--max-connections', values['max-connections']),
   }
 }
 
-try {
-  const settings = settingsFrom(process.argv.slice(2))
-  if (settings === 'help') console.log(help)
-  else await run(main(settings))
-} catch (error) {
-  if (error instanceof UsageError) {
-    console.error(`echo-server: ${error.message}\nSee npm start -- --help`)
-    process.exitCode = 2
-  } else if (error instanceof ListenError) {
-    console.error(`echo-server: ${error.message}`)
-    process.exitCode = 1
-  } else {
-    throw error
-  }
-}
+await runProgram({ file: 'echo-server.ts', command: 'npm start --', help }, settingsFrom, main)

@@ -1,0 +1,48 @@
+/** The fetcher against a server that is slow and fails on purpose, and against its user. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startUnreliableServer } from '../../examples/support/unreliable-server.ts'
+import { example, runCommand, Spawned } from './server-process.ts'
+
+const COMMAND = example('fetcher.ts')
+
+test('it tries again what may get better, says how it went, and ends with status 1 if something failed', async () => {
+  const server = await startUnreliableServer()
+  const good = await runCommand([...COMMAND, `${server.url}/fast`, `${server.url}/flaky`])
+  assert.equal(good.code, 0, good.stderr)
+  assert.match(good.stdout, /^200 .*\/flaky, 3rd attempt$/m)
+  assert.match(good.stdout, /^2 URLs: 2 fetched, 0 failed$/m)
+  const options = ['--attempts', '2', '--timeout', '0.2']
+  const bad = await runCommand([...COMMAND, ...options, `${server.url}/slow`, `${server.url}/none`])
+  assert.equal(bad.code, 1)
+  assert.equal(bad.stderr, '')
+  assert.match(bad.stdout, /^failed .*\/slow, 2nd attempt: no answer within 0\.2 s$/m)
+  assert.match(bad.stdout, /^404 .*\/none, 1st attempt: Not Found$/m)
+  server.close()
+})
+
+test('Ctrl-C ends requests that are under way', async () => {
+  const server = await startUnreliableServer()
+  const fetcher = new Spawned([...COMMAND, `${server.url}/fast`, `${server.url}/slow`])
+  await fetcher.printed(/^200 .*\/fast/m)
+  fetcher.kill('SIGINT')
+  const { signal, stderr } = await fetcher.ended
+  assert.equal(signal, 'SIGINT')
+  assert.equal(stderr, '')
+  server.close()
+})
+
+test('mistakes are told in one line', async () => {
+  for (const args of [
+    [],
+    ['nonsense'],
+    ['ftp://example.com'],
+    ['--limit', '0', 'http://localhost'],
+    ['--speed'],
+  ]) {
+    const { code, stderr, stdout } = await runCommand([...COMMAND, ...args])
+    assert.equal(code, 2)
+    assert.equal(stdout, '')
+    assert.match(stderr, /^fetcher: .*\nSee npx tsx examples\/fetcher\.ts --help\n$/)
+  }
+})
