@@ -5,6 +5,13 @@
 //   ```ts run        compiled and run: must end with exit status 0 within 20 s
 //   ```ts check      compiled, not run (for an `@example` that would serve for ever)
 //   ```ts no-check   neither: shows what is wrong, or only a fragment
+//   ```ts wrong      a slip; the blocks behind it say how it is told
+//   ```ts file=PATH  an excerpt of that file, line by line as it stands there; in any language (excerpts.ts)
+//
+// Blocks behind a snippet hold its messages to what they really are (told.ts): ```text compiler, ```text linter,
+// ```text screen (with NAME=VALUE, run so). ```python is compiled by Python, where there is one.
+//
+// With arguments, only documents whose path contains one of them are checked.
 //
 // A snippet stands in its file at the line it has in the document, so that every message names the right line.
 import { spawn, spawnSync } from 'node:child_process'
@@ -12,8 +19,10 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { differingExcerpts, excerptsIn, pythonIn, pythonProblems } from './excerpts.ts'
+import { lintMessages, toldBy, toldProblem, type Told } from './told.ts'
 
-export type Mode = 'run' | 'check' | 'no-check'
+export type Mode = 'run' | 'check' | 'no-check' | 'wrong'
 
 export interface Snippet {
   readonly document: string
@@ -21,26 +30,61 @@ export interface Snippet {
   readonly line: number
   readonly code: string
   readonly mode: Mode
+  /** What must be said about it. */
+  readonly told?: readonly Told[]
+}
+
+/** What stands between two fences. */
+export interface Block {
+  readonly language: string
+  /** What follows the language. */
+  readonly word: string
+  /** Of the first line of code, counted from 1. */
+  readonly line: number
+  readonly code: string
 }
 
 const timeLimitMs = 20_000
+/** How many snippets are run at once. */
+const atATime = 2
 
 /** The ```ts blocks of a text; `usual` is the mode of those that name none. */
 export function snippetsIn(document: string, text: string, usual: Mode): Snippet[] {
   const snippets: Snippet[] = []
-  let open:
-    { fence: string; indent: number; mode: Mode | undefined; line: number; code: string[] } | undefined
+  for (const { language, word, line, code } of blocksIn(document, text)) {
+    const told = language === 'text' ? toldBy(word, code) : null
+    if (told !== null) {
+      const last = snippets.pop()
+      if (last === undefined) throw new Error(`read ${document}:${line}: expected a snippet above`)
+      snippets.push({ ...last, told: [...(last.told ?? []), told] })
+    } else if (isTypeScript(language) && !word.startsWith('file=')) {
+      snippets.push({ document, line, code, mode: modeOf(word, usual, `${document}:${line - 1}`) })
+    }
+  }
+  const untold = snippets.find(({ mode, told }) => mode === 'wrong' && told === undefined)
+  if (untold === undefined) return snippets
+  throw new Error(
+    `read ${document}:${untold.line}: expected a block behind \`\`\`ts wrong that says how it is told, found none`,
+  )
+}
+
+function isTypeScript(language: string): boolean {
+  return language === 'ts' || language === 'typescript'
+}
+
+/** All fenced blocks of a text. */
+export function blocksIn(document: string, text: string): Block[] {
+  const blocks: Block[] = []
+  let open: (Omit<Block, 'code'> & { fence: string; indent: number; code: string[] }) | undefined
   for (const [index, line] of text.split('\n').entries()) {
     if (open === undefined) {
       const start = /^( *)(`{3,}|~{3,})\s*(\S*)\s*(.*?)\s*$/.exec(line)
       if (start === null) continue
       const [, indent = '', fence = '', language = '', word = ''] = start
-      const isTypeScript = language === 'ts' || language === 'typescript'
-      const mode = isTypeScript ? modeOf(word, usual, `${document}:${index + 1}`) : undefined
-      open = { fence, indent: indent.length, mode, line: index + 2, code: [] }
+      open = { fence, indent: indent.length, language, word, line: index + 2, code: [] }
     } else if (line.trim().startsWith(open.fence) && line.trim().replaceAll(open.fence[0]!, '') === '') {
-      const { mode, line: first, code } = open
-      if (mode !== undefined) snippets.push({ document, line: first, code: code.join('\n') + '\n', mode })
+      const { language, word, line: first, code } = open
+      blocks.push({ language, word, line: first, code: code.join('\n') + '\n' })
       open = undefined
     } else {
       open.code.push(line.slice(Math.min(open.indent, line.length - line.trimStart().length)))
@@ -51,13 +95,13 @@ export function snippetsIn(document: string, text: string, usual: Mode): Snippet
       `read ${document}: expected the block before line ${open.line} to be closed, found the end`,
     )
   }
-  return snippets
+  return blocks
 }
 
 function modeOf(word: string, usual: Mode, where: string): Mode {
   if (word === '') return usual
-  if (word === 'run' || word === 'check' || word === 'no-check') return word
-  throw new Error(`read ${where}: expected run, check or no-check after \`\`\`ts, found '${word}'`)
+  if (word === 'run' || word === 'check' || word === 'no-check' || word === 'wrong') return word
+  throw new Error(`read ${where}: expected run, check, no-check or wrong after \`\`\`ts, found '${word}'`)
 }
 
 /** The code of all `@example` tags in a source file: their ```ts blocks, or all that stands below if there is none. */
@@ -113,51 +157,122 @@ export interface Verdict {
 
 /** Compiles and runs the snippets of the repository in `root`, with a scratch folder there. */
 export async function checkSnippets(root: string, snippets: readonly Snippet[]): Promise<Verdict[]> {
-  const folder = join(root, '.cache', 'snippets')
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  const nameOf = (snippet: Snippet) => `${snippet.document.replaceAll(/[^\w.-]+/g, '-')}.L${snippet.line}.ts`
-  const checked = snippets.filter((snippet) => snippet.mode !== 'no-check')
-  for (const snippet of checked) {
-    writeFileSync(join(folder, nameOf(snippet)), '\n'.repeat(snippet.line - 1) + snippet.code)
+  // Of this process alone: others may check at the same time.
+  const folder = join(root, '.cache', 'snippets', String(process.pid))
+  try {
+    return await checkSnippetsIn(folder, root, snippets)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
-  const config = {
-    extends: '../../tsconfig.json',
-    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
-    include: ['*.ts', '../../strict.d.ts'],
-    exclude: [],
-  }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+}
 
-  const compiled = spawnSync(
-    process.execPath,
-    ['node_modules/typescript-7/bin/tsc', '--project', join(folder, 'tsconfig.json'), '--pretty', 'false'],
-    { cwd: root, encoding: 'utf8' },
-  )
-  const complaints = compiled.status === 0 ? [] : (compiled.stdout + compiled.stderr).trim().split(/\n(?! )/)
-  const aboutOthers = complaints.filter((line) => !checked.some((snippet) => line.includes(nameOf(snippet))))
+async function checkSnippetsIn(
+  folder: string,
+  root: string,
+  snippets: readonly Snippet[],
+): Promise<Verdict[]> {
+  const compiled = snippets.filter(({ mode }) => mode === 'run' || mode === 'check')
+  const complaints = compile(root, folder, compiled)
+  const aboutOthers = complaints.filter((line) => !compiled.some((snippet) => line.includes(nameOf(snippet))))
   if (complaints.length > 0 && complaints.length === aboutOthers.length) {
     throw new Error(`compile the snippets: expected no error outside them, found\n${aboutOthers.join('\n')}`)
   }
+  const slips = snippets.filter(({ mode }) => mode === 'wrong')
+  const wrong = join(folder, 'wrong')
+  const told = (by: Told['by']) => slips.some((slip) => slip.told?.some((block) => block.by === by))
+  const refusals = refusalsOf(root, wrong, slips)
+  const warnings = told('linter') ? await lintMessages(root, wrong) : new Map<string, string>()
 
-  const verdicts: Verdict[] = []
-  for (const snippet of snippets) {
+  const judge = async (snippet: Snippet): Promise<Verdict> => {
     const own = complaints.filter((line) => line.includes(nameOf(snippet)))
     const problem =
       own.length > 0
         ? own.map((line) => line.replace(/^.*?\.ts(?=\()/, '')).join('\n')
-        : snippet.mode === 'run'
-          ? await runSnippet(root, join(folder, nameOf(snippet)))
-          : undefined
-    verdicts.push({ snippet, problem })
+        : await problemOf(root, snippet, join(snippet.mode === 'wrong' ? wrong : folder, nameOf(snippet)), {
+            compiler: refusals.filter((line) => line.includes(nameOf(snippet))).join('\n'),
+            linter: warnings.get(nameOf(snippet)) ?? '',
+          })
+    return { snippet, problem }
   }
+  const verdicts: Verdict[] = []
+  let begun = 0
+  const work = async (): Promise<void> => {
+    while (begun < snippets.length) {
+      const index = begun++
+      verdicts[index] = await judge(snippets[index]!)
+    }
+  }
+  await Promise.all(Array.from({ length: atATime }, work))
   return verdicts
 }
 
-function runSnippet(root: string, file: string): Promise<string | undefined> {
+function nameOf(snippet: Snippet): string {
+  return `${snippet.document.replaceAll(/[^\w.-]+/g, '-')}.L${snippet.line}.ts`
+}
+
+/** Writes snippets into `folder` and compiles them there. @returns the complaints */
+function compile(root: string, folder: string, snippets: readonly Snippet[]): string[] {
+  mkdirSync(folder, { recursive: true })
+  for (const snippet of snippets) {
+    writeFileSync(join(folder, nameOf(snippet)), '\n'.repeat(snippet.line - 1) + snippet.code)
+  }
+  const up = relative(folder, root)
+  const config = {
+    extends: `${up}/tsconfig.json`,
+    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
+    include: ['*.ts', `${up}/strict.d.ts`],
+    exclude: [],
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['node_modules/typescript-7/bin/tsc', '--project', join(folder, 'tsconfig.json'), '--pretty', 'false'],
+    { cwd: root, encoding: 'utf8' },
+  )
+  return status === 0 ? [] : (stdout + stderr).trim().split(/\n(?! )/)
+}
+
+/** What the compiler says about slips. One that cannot even be parsed hides the types of the others. */
+function refusalsOf(root: string, folder: string, slips: readonly Snippet[]): string[] {
+  if (slips.length === 0) return []
+  const first = compile(root, folder, slips)
+  const others = slips.filter((slip) => !first.some((line) => line.includes(nameOf(slip))))
+  if (first.length === 0 || others.length === 0) return first
+  const second = compile(root, join(folder, 'parsed'), others)
+  return [...first, ...second]
+}
+
+async function problemOf(
+  root: string,
+  { mode, told = [] }: Snippet,
+  file: string,
+  said: { readonly compiler: string; readonly linter: string },
+): Promise<string | undefined> {
+  let ran = false
+  for (const block of told) {
+    let found = block.by === 'screen' ? '' : said[block.by]
+    if (block.by === 'screen') {
+      const end = await runSnippet(root, file, block.env)
+      if (mode === 'run' && end.problem !== undefined) return end.problem
+      found = end.output
+      ran = true
+    }
+    const problem = toldProblem(block, found)
+    if (problem !== undefined) return problem
+  }
+  return mode === 'run' && !ran ? (await runSnippet(root, file)).problem : undefined
+}
+
+interface End {
+  readonly output: string
+  readonly problem: string | undefined
+}
+
+function runSnippet(root: string, file: string, env: Readonly<Record<string, string>> = {}): Promise<End> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ['--import=tsx', file], {
       cwd: root,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''
@@ -171,10 +286,10 @@ function runSnippet(root: string, file: string): Promise<string | undefined> {
     }, timeLimitMs)
     child.on('close', (status, signal) => {
       clearTimeout(timer)
-      if (status === 0) resolve(undefined)
-      else if (late)
-        resolve(`run: expected an end within ${timeLimitMs / 1000} s, found it still running\n${output}`)
-      else resolve(`run: expected exit status 0, found ${status ?? signal ?? 'none'}\n${output}`)
+      const found = late
+        ? `an end within ${timeLimitMs / 1000} s, found it still running`
+        : `exit status 0, found ${status ?? signal ?? 'none'}`
+      resolve({ output, problem: status === 0 ? undefined : `run: expected ${found}\n${output}` })
     })
   })
 }
@@ -191,24 +306,34 @@ async function main(): Promise<void> {
   const root = dirname(dirname(fileURLToPath(import.meta.url)))
   const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...filesUnder(root, 'docs', '.md')]
   const sources = filesUnder(root, 'packages/cede/src', '.ts').filter((file) => !file.endsWith('.test.ts'))
+  const wanted = process.argv.slice(2)
+  const isWanted = (file: string) => wanted.length === 0 || wanted.some((part) => file.includes(part))
   const read = (file: string) => readFileSync(join(root, file), 'utf8')
+  const texts = documents
+    .filter((file) => isWanted(file) && existsSync(join(root, file)))
+    .map((file) => ({ file, text: read(file) }))
   const snippets = [
-    ...documents
-      .filter((file) => existsSync(join(root, file)))
-      .flatMap((file) => snippetsIn(file, read(file), 'check')),
-    ...sources.flatMap((file) => snippetsInSource(file, read(file))),
+    ...texts.flatMap(({ file, text }) => snippetsIn(file, text, 'check')),
+    ...sources.filter(isWanted).flatMap((file) => snippetsInSource(file, read(file))),
   ]
   const verdicts = await checkSnippets(root, snippets)
   for (const { snippet, problem } of verdicts) {
-    const did = { run: 'ran     ', check: 'compiled', 'no-check': 'left out' }[snippet.mode]
+    const did = { run: 'ran     ', check: 'compiled', 'no-check': 'left out', wrong: 'is told ' }[
+      snippet.mode
+    ]
     console.log(`${problem === undefined ? did : 'FAILED  '} ${snippet.document}:${snippet.line}`)
     if (problem !== undefined) console.log(problem.replaceAll(/^/gm, '    '))
   }
-  const failed = verdicts.filter(({ problem }) => problem !== undefined).length
+  const excerpts = texts.flatMap(({ file, text }) => excerptsIn(file, blocksIn(file, text)))
+  const pythons = texts.flatMap(({ file, text }) => pythonIn(file, blocksIn(file, text)))
+  const problems = [...differingExcerpts(root, excerpts), ...pythonProblems(root, pythons)]
+  for (const problem of problems) console.log(`FAILED   ${problem}`)
+  const failed = verdicts.filter(({ problem }) => problem !== undefined).length + problems.length
   const count = (mode: Mode) => snippets.filter((snippet) => snippet.mode === mode).length
   console.log(
     `snippets: ${snippets.length} found, ${count('run')} to run, ${count('check')} to compile only, ` +
-      `${count('no-check')} left out; ${failed} failed`,
+      `${count('wrong')} slips, ${count('no-check')} left out, ${excerpts.length} excerpts of files, ` +
+      `${pythons.length} in Python; ${failed} failed`,
   )
   process.exitCode = failed === 0 ? 0 : 1
 }
