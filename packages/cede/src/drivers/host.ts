@@ -31,10 +31,12 @@ const host = globalThis as unknown as Host
 const settled = Promise.resolve()
 
 export class HostDriver implements Driver {
-  readonly name = 'node'
+  readonly name: string = 'node'
   #host: DriverHost | null = null
   #turnAsked = false
   #insideTurn = false
+  /** Events of a subclass are being told. */
+  #insideBatch = false
   #microtaskTurns = 0
   /** When the loop wants its turn. */
   #alarmMs: number | null = null
@@ -55,18 +57,39 @@ export class HostDriver implements Driver {
   requestTurn(): void {
     if (this.#turnAsked) return
     this.#turnAsked = true
+    if (this.#insideBatch) return
     if (this.#insideTurn || this.#microtaskTurns >= MICROTASK_TURNS) soon(this.#turnAfterPoll)
     else void settled.then(this.#turnInMicrotask)
   }
 
+  /** For drivers with events of their own: what is asked for until `endBatch` is one turn, right after them. */
+  protected beginBatch(): void {
+    this.#insideBatch = true
+  }
+
+  /** @returns true if a turn was given */
+  protected endBatch(): boolean {
+    this.#insideBatch = false
+    if (!this.#turnAsked) return false
+    this.#microtaskTurns = 0
+    this.#turn()
+    return true
+  }
+
+  /** A turn that was asked for before is still to come. */
+  protected get turnAsked(): boolean {
+    return this.#turnAsked
+  }
+
+  // A batch may have been faster: then there is nothing left to do.
   readonly #turnInMicrotask = (): void => {
     this.#microtaskTurns++
-    this.#turn()
+    if (this.#turnAsked) this.#turn()
   }
 
   readonly #turnAfterPoll = (): void => {
     this.#microtaskTurns = 0
-    this.#turn()
+    if (this.#turnAsked) this.#turn()
   }
 
   #turn(): void {
@@ -104,7 +127,9 @@ export class HostDriver implements Driver {
       return
     }
     this.#alarmMs = null
-    if (!this.#turnAsked) this.#turnAfterPoll()
+    if (this.#turnAsked) return
+    this.#microtaskTurns = 0
+    this.#turn()
   }
 
   afterMicrotasks(done: () => void): void {

@@ -1,0 +1,85 @@
+/**
+ * The system-call shim (`native/shim.c`), and how it is found. What each call does, which errors it gives and whose the
+ * memory is stands there, at the call; here are the types. All return a negative errno if they fail.
+ */
+import { createRequire } from 'node:module'
+
+export interface Shim {
+  openPoller(events: Int32Array, callback: (count: number) => boolean): number
+  closePoller(poller: number): number
+  referPoller(poller: number, needed: boolean): number
+  watch(poller: number, descriptor: number, bits: number, token: number): number
+  rewatch(poller: number, descriptor: number, bits: number, token: number): number
+  unwatch(poller: number, descriptor: number): number
+
+  read(socket: number, memory: Uint8Array, start: number, length: number): number
+  write(socket: number, memory: Uint8Array, start: number, length: number): number
+  writeMany(socket: number, list: readonly Uint8Array[], first: number, start: number): number
+  endWriting(socket: number): number
+  close(descriptor: number): number
+  reset(socket: number): number
+
+  listenTcp(
+    host: string,
+    port: number,
+    backlog: number,
+    noDelay: boolean,
+    keepAliveSeconds: number,
+    bits: number,
+  ): number
+  listenUnix(path: string, backlog: number): number
+  accept(socket: number, address: Uint8Array): number
+  connectTcp(
+    host: string,
+    port: number,
+    localHost: string,
+    localPort: number,
+    noDelay: boolean,
+    keepAliveSeconds: number,
+  ): number
+  connectUnix(path: string): number
+  socketError(socket: number): number
+  setNoDelay(socket: number, on: boolean): number
+  setKeepAlive(socket: number, on: boolean, seconds: number): number
+  localAddress(socket: number, address: Uint8Array): number
+  remoteAddress(socket: number, address: Uint8Array): number
+
+  openDescriptors(): number
+}
+
+/** Bits of epoll. */
+export const READABLE = 0x001
+export const WRITABLE = 0x004
+export const BROKEN = 0x008
+/** Both directions have ended. */
+export const HUNG_UP = 0x010
+/** The peer has ended its direction. */
+export const PEER_ENDED = 0x2000
+/** Tells changes only: what was told once is not told again before there is more of it. */
+export const EDGES = 0x8000_0000 | 0
+
+/** Bits of `listenTcp`. */
+export const REUSE_PORT = 1
+export const IPV6_ONLY = 2
+
+/** What `accept` and the like write an address into. */
+export const ADDRESS_BYTES = 128
+
+export const EAGAIN = 11
+export const EINVAL = 22
+
+const require = createRequire(import.meta.url)
+
+/**
+ * Loads the shim for this machine; again and again the same.
+ *
+ * @throws why there is none: another system, another runtime, nothing built, or the system refuses to load it
+ */
+export function loadShim(): Shim {
+  const { platform, arch, versions } = process
+  // There the functions of libuv are missing or abort the process.
+  if (versions['bun'] !== undefined || versions['deno'] !== undefined)
+    throw new Error('expected Node itself, found another runtime')
+  if (platform !== 'linux') throw new Error(`expected Linux, found ${platform}`)
+  return require(`../../prebuilds/linux-${arch}/cede.node`) as Shim
+}
