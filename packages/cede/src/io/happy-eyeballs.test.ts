@@ -9,7 +9,7 @@ import { interleaved, raceAttempts } from './happy-eyeballs.ts'
 import type { ResolvedAddress } from './resolver.ts'
 
 function addresses(kinds: string): readonly ResolvedAddress[] {
-  return [...kinds].map((kind, i) => ({ address: `${kind}${i}`, family: kind === '6' ? 6 : 4 }))
+  return Array.from(kinds).map((kind, i) => ({ address: `${kind}${i}`, family: kind === '6' ? 6 : 4 }))
 }
 
 /** Attempts as a table: after so many milliseconds each succeeds or fails; `Infinity` never answers. */

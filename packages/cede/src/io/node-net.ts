@@ -29,17 +29,18 @@ import type { SocketAddress } from './address.ts'
 import { BaseTransport, FLUSH_BYTES } from './base-transport.ts'
 import { descriptorLimit, firstReservedDescriptor } from './descriptor-limit.ts'
 import { systemResolver, type Resolver } from './resolver.ts'
-import type {
-  ConnectEvents,
-  ConnectSettings,
-  ListenEvents,
-  ListenSettings,
-  Network,
-  NewConnection,
-  Place,
-  TcpPlace,
-  TransportEvents,
-  UnixPlace,
+import {
+  EVERY_ADDRESS,
+  type ConnectEvents,
+  type ConnectSettings,
+  type ListenEvents,
+  type ListenSettings,
+  type Network,
+  type NewConnection,
+  type Place,
+  type TcpPlace,
+  type TransportEvents,
+  type UnixPlace,
 } from './transport.ts'
 import { tooLongPath, UnixSocketFile } from './unix-socket-file.ts'
 
@@ -394,7 +395,7 @@ function listenTcp(place: TcpPlace, settings: ListenSettings, events: ListenEven
     ...(keepAliveMs === null ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
   })
   const options: ListenOptions & { reusePort?: boolean } = {
-    ...(place.host === '' ? {} : { host: place.host }),
+    ...(place.host === EVERY_ADDRESS ? {} : { host: place.host }),
     port: place.port,
     backlog,
     ...(reusePort ? { reusePort } : {}),

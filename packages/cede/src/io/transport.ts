@@ -118,7 +118,10 @@ export interface SocketSettings {
   readonly keepAliveMs: number | null
 }
 
-/** Where one socket of TCP listens or leads: an address, not a name. To listen, empty: every address. */
+/** As a host to listen at: all addresses of this machine, of both kinds if it has both. */
+export const EVERY_ADDRESS = ''
+
+/** Where one socket of TCP listens or leads: an address, not a name. */
 export interface TcpPlace {
   readonly host: string
   readonly port: number
