@@ -45,7 +45,7 @@ let tasksMade = 0
 /** Done callbacks by task, to take them back; few tasks have any, so they are not kept in the task. */
 const doneCallbacks = new WeakMap<Task, { callback: (task: never) => void; wrapped: () => void }[]>()
 
-/** @internal Whoever is responsible for what becomes of a task. */
+/** Whoever is responsible for what becomes of a task. */
 export interface TaskOwner {
   /** Called once, in the step in which it ends; must not run user code. */
   taskEnded(task: Task): void

@@ -44,14 +44,18 @@ class NextItem<T> extends Leaf<IteratorResult<T, undefined>> {
 }
 
 /** Behind `reader.forEachLine`. */
-export const eachLine = coroutine(
-  'forEachLine',
-  function* (reader: StreamReader, body: (line: string) => Operation<unknown>): Generator<Suspension, void> {
-    for (let line = yield* reader.readTextLine(); line !== null; line = yield* reader.readTextLine()) {
-      if ((yield* body(line)) === false) return
-    }
-  },
-)
+export const eachLine: (reader: StreamReader, body: (line: string) => Operation<unknown>) => Coroutine<void> =
+  coroutine(
+    'forEachLine',
+    function* (
+      reader: StreamReader,
+      body: (line: string) => Operation<unknown>,
+    ): Generator<Suspension, void> {
+      for (let line = yield* reader.readTextLine(); line !== null; line = yield* reader.readTextLine()) {
+        if ((yield* body(line)) === false) return
+      }
+    },
+  )
 
 /** Reads one after the other, for a loop in a generator. */
 export class Items<T> implements CoroutineIterator<T> {
