@@ -99,3 +99,7 @@ for (const source of ['timer', 'socket', 'promise', 'event']) {
 test('what does not keep the process alive does not prevent the error either', async () => {
   await assertPrints('unrefed', 'main CEDE_DEADLOCK')
 })
+
+test('who waits for a stream in memory that nobody writes to is told', async () => {
+  await assertPrints('memory', 'from a peer', 'main CEDE_DEADLOCK')
+})

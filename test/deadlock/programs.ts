@@ -8,6 +8,7 @@ import {
   createTask,
   DeadlockError,
   Future,
+  memoryStreamPair,
   run,
   Runner,
   sleep,
@@ -154,6 +155,19 @@ const programs: Record<string, () => Promise<void>> = {
 
   async promise() {
     await told('main', run(until(afterTimeout(10, 'from a promise'))))
+  },
+
+  /** A stream whose other end says one thing and then nothing. */
+  async memory() {
+    await told(
+      'main',
+      run(function* () {
+        const [ours, theirs] = memoryStreamPair()
+        theirs.writer.write('from a peer\n')
+        console.log(yield* ours.reader.readTextLine())
+        yield* ours.reader.readLine()
+      }),
+    )
   },
 
   async event() {

@@ -43,20 +43,18 @@ function makeCopy(folder: string, mutant: Mutant | null): string {
   return config
 }
 
-async function tryOut(name: string, config: string, seed: string, runs: string): Promise<Row> {
+/** Which programs look for a mutant: those with a network for bugs of the network. */
+function explorerOf(mutant: Mutant | null): string {
+  const file = mutant?.file.startsWith('io/') === true ? 'network-explore.ts' : 'explore.ts'
+  return join(root, 'test/property', file)
+}
+
+async function tryOut(mutant: Mutant | null, config: string, seed: string, runs: string): Promise<Row> {
+  const name = mutant?.name ?? '(no mutant)'
   const startedMs = performance.now()
   const child = spawn(
     process.execPath,
-    [
-      '--import=tsx',
-      join(root, 'test/property/explore.ts'),
-      '--seed',
-      seed,
-      '--runs',
-      runs,
-      '--no-shrink',
-      '--json',
-    ],
+    ['--import=tsx', explorerOf(mutant), '--seed', seed, '--runs', runs, '--no-shrink', '--json'],
     {
       cwd: root,
       env: { ...process.env, TSX_TSCONFIG_PATH: config },
@@ -106,7 +104,7 @@ async function main(): Promise<void> {
       const index = next++
       const mutant = queue[index]!
       const copy = join(folder, String(index))
-      const row = await tryOut(mutant?.name ?? '(no mutant)', makeCopy(copy, mutant), seed, runs)
+      const row = await tryOut(mutant, makeCopy(copy, mutant), seed, runs)
       rmSync(copy, { recursive: true })
       printRow(row, values.verbose)
       if (row.found !== (mutant !== null)) failures.push(row.name)

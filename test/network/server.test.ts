@@ -540,3 +540,17 @@ test('debug mode does not say that tasks of a server were created at no place', 
     },
     { debug: true },
   ))
+
+test('why the last connection was refused is known', () =>
+  online(function* () {
+    const server = yield* startServer(wait, { ...anyPort, maxConnections: 1 })
+    const first = yield* open(server)
+    yield* untilTrue(() => server.connections.length === 1)
+    assert.equal(server.lastRefusal, null)
+    // Depending on who is faster, the second one fails to connect, or is connected for a moment.
+    yield* createTask(open(server)).join()
+    yield* untilTrue(() => server.refused === 1)
+    assert.equal(server.lastRefusal, '1 connection open (maxConnections)')
+    first.writer.close()
+    yield* server.shutdown({ graceMs: 0 })
+  }))

@@ -28,3 +28,11 @@ export function usedHeap(): number {
   collect()
   return process.memoryUsage().heapUsed
 }
+
+/** The same and what buffers hold besides. Their memory is given back in the background, and is by the next collection. */
+export function usedMemory(): number {
+  collect()
+  const heap = usedHeap()
+  const { external } = process.memoryUsage()
+  return heap + external
+}

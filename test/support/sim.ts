@@ -30,12 +30,14 @@
 import assert from 'node:assert/strict'
 import { setImmediate as afterImmediates } from 'node:timers/promises'
 import { Runner, type ExceptionContext, type Loop, type Operation, type RunOptions } from 'cede'
-import { SimDriver } from 'cede/lowlevel'
+import { SimDriver, type SimNetworkOptions } from 'cede/lowlevel'
 import { WaitAudit } from './wait-audit.ts'
 
 export interface SimOptions extends Omit<RunOptions, 'driver' | 'exceptionHandler' | 'handleSignals'> {
   /** Where the clock starts, in milliseconds. Default: 0. */
   readonly startMs?: number | undefined
+  /** What the network is like. Default: no delay and no faults. */
+  readonly network?: SimNetworkOptions | undefined
   /** Gets what the exception handler is told. Default: any report fails the test. */
   readonly reports?: ExceptionContext[] | undefined
   /** Tasks may be given up while parked: only for tests of cleanup that never ends although nothing can wake it. */
@@ -55,8 +57,8 @@ export class Sim {
   readonly #waits: WaitAudit
 
   constructor(options: SimOptions = {}) {
-    const { startMs, reports, mayAbandonTasks = false, ...runOptions } = options
-    this.driver = new SimDriver({ startMs })
+    const { startMs, network, reports, mayAbandonTasks = false, ...runOptions } = options
+    this.driver = new SimDriver({ startMs, network })
     this.reports = reports ?? []
     this.#reportsExpected = reports !== undefined
     this.runner = new Runner({

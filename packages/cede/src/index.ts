@@ -27,6 +27,7 @@ export type {
   TcpTarget,
   UnixTarget,
 } from './io/endpoint.ts'
+export { memoryStreamPair } from './io/memory-stream-pair.ts'
 export {
   openConnection,
   type Connection,
@@ -34,6 +35,15 @@ export {
   type OpenConnectionOptions,
   type OpenUnixConnectionOptions,
 } from './io/open-connection.ts'
+export { idleTimeout } from './io/policies/idle-timeout.ts'
+export { lifetime } from './io/policies/lifetime.ts'
+export {
+  limitConnections,
+  type ConnectionLimit,
+  type LimitConnectionsOptions,
+} from './io/policies/limit-connections.ts'
+export { rateLimit, type RateLimitOptions } from './io/policies/rate-limit.ts'
+export { TokenBucket, type TokenBucketOptions } from './io/policies/token-bucket.ts'
 export type { Policy } from './io/policy.ts'
 export {
   dnsResolver,

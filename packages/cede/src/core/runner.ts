@@ -20,6 +20,8 @@ export interface ExceptionContext {
   readonly error?: unknown
   readonly task?: Task | undefined
   readonly future?: Future<unknown> | undefined
+  /** The error is no bug of the program but came from outside, a peer that is gone: one line tells all there is. */
+  readonly fromOutside?: boolean | undefined
   /** A stack that belongs to the report, if it is not that of the error. */
   readonly stack?: string | undefined
   /** In debug mode: where the task was made. */

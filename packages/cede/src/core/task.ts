@@ -45,6 +45,12 @@ let tasksMade = 0
 /** Done callbacks by task, to take them back; few tasks have any, so they are not kept in the task. */
 const doneCallbacks = new WeakMap<Task, { callback: (task: never) => void; wrapped: () => void }[]>()
 
+/** Whoever is responsible for what becomes of a task. */
+export interface TaskOwner {
+  /** Called once, in the step in which it ends; must not run user code. */
+  taskEnded(task: Task): void
+}
+
 export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelScope {
   static {
     printsAs(this.prototype as Task, (task) => {
@@ -82,6 +88,8 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
   captured: object | null = null
   /** @internal Loop time in whole milliseconds when it parked last. */
   sinceMs = 0
+  /** @internal Receives the outcome instead of whoever waits: cheaper than a future where there are many tasks. */
+  owner: TaskOwner | null = null
   /** @internal Made when somebody first asks for the outcome. */
   future: Future<T> | null = null
   /** @internal Links of the runner's list. */
@@ -328,8 +336,14 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
       this.captured = null
     }
     runner.taskEnded(this)
-    if (this.future !== null) this.future.settle(status, this.outcome)
-    else if (status === 'failed') runner.loop.noteFailure(this)
+    const { owner, future } = this
+    if (future !== null) {
+      if (owner !== null) future.outcomeRead = true
+      future.settle(status, this.outcome)
+    } else if (status === 'failed' && owner === null) {
+      runner.loop.noteFailure(this)
+    }
+    if (owner !== null) owner.taskEnded(this)
   }
 
   /** @internal The scope of a task never leaves its task. */

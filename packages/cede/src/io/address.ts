@@ -16,7 +16,7 @@ export interface SocketAddress {
 /** `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`, `memory:x`. */
 export function formatAddress({ host, port, path, memory }: SocketAddress): string {
   if (path !== undefined) return formatPath(path)
-  if (memory !== undefined) return `memory:${memory}`
+  if (memory !== undefined) return `memory:${memory === '' ? 'unnamed' : memory}`
   return host.includes(':') ? `[${host}]:${String(port)}` : `${host}:${String(port)}`
 }
 
@@ -29,6 +29,11 @@ function formatPath(path: string): string {
 /** @throws {RangeError} if `port` is none */
 export function checkPort(act: string, port: unknown): void {
   if (Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535) return
+  if (port === undefined) {
+    throw new RangeError(
+      `${act}: a port was expected, found none; write \`{ host: '127.0.0.1', port: 8080 }\``,
+    )
+  }
   throw new RangeError(
     `${act}: a port was expected to be a whole number from 0 to 65535, found ${typeof port === 'number' ? String(port) : nameOf(port)}`,
   )

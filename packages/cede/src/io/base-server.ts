@@ -10,6 +10,7 @@
 import { inheritContext, type Context } from '../core/context.ts'
 import { coroutine } from '../core/coroutine.ts'
 import { InvalidStateError } from '../core/errors.ts'
+import { printsAs } from '../core/inspect.ts'
 import type { Runner } from '../core/runner.ts'
 import { checkpoint } from '../core/sleep.ts'
 import type { Coroutine, Suspension } from '../core/suspension.ts'
@@ -21,7 +22,7 @@ import { checkSize, formatAddress, type SocketAddress } from './address.ts'
 import type { CallSite } from './call-site.ts'
 import { checkListenOptions, type AcceptEvents, type Endpoint, type ListenOptions } from './endpoint.ts'
 import { ListenError } from './errors.ts'
-import { admitted, checkPolicies, released, wrapped, type Policy } from './policy.ts'
+import { admitted, checkPolicies, released, wrapped, type Policy, type Refusal } from './policy.ts'
 import type { Listener, NewConnection, TransportEvents } from './transport.ts'
 
 /** What every server can be told. */
@@ -52,10 +53,19 @@ const LAST_WORDS_MS = 1_000
 const DEFAULT_SHUTDOWN_GRACE_MS = 5_000
 
 export abstract class BaseServer<M extends Member> {
+  static {
+    printsAs(
+      this.prototype as BaseServer<Member>,
+      (server) => `Server(${server.name}, ${server.state}, ${countOf(server.members.size)})`,
+    )
+  }
+
   /** How many connections may be open at once; more are refused with a reset. May be changed at any time. */
   maxConnections: number
   /** How many connections were refused: by `maxConnections`, by a policy, or because the machine had no room. */
   refused = 0
+  /** Why the last of them was refused, for logs. */
+  lastRefusal: string | null = null
   /** @internal */
   protected readonly runner: Runner
   /** @internal */
@@ -224,14 +234,16 @@ export abstract class BaseServer<M extends Member> {
   private accept(connection: NewConnection): void {
     const { remoteAddress } = connection
     if (this.state === 'closed' || this.members.size >= this.maxConnections) {
-      this.refused++
-      connection.refuse()
+      const why =
+        this.state === 'closed'
+          ? 'the server is closed'
+          : `${countOf(this.maxConnections)} open (maxConnections)`
+      this.refuse(connection, { reason: why })
       return
     }
     const refusal = admitted(this.policies, remoteAddress)
     if (refusal !== null) {
-      this.refused++
-      connection.refuse(refusal.answer)
+      this.refuse(connection, refusal)
       return
     }
     if (this.members.size <= this.toldAt / 2) this.toldAt = 0
@@ -239,9 +251,16 @@ export abstract class BaseServer<M extends Member> {
     released(this.policies, remoteAddress)
   }
 
+  private refuse(connection: NewConnection, { reason, answer }: Refusal): void {
+    this.refused++
+    this.lastRefusal = reason
+    connection.refuse(answer)
+  }
+
   /** Told once, and again only after half of the connections have gone: a server at its limit must not drown in reports. */
   private noteRefused(error: Error): void {
     this.refused++
+    this.lastRefusal = error.message
     if (this.toldAt > 0) return
     this.toldAt = Math.max(1, this.members.size)
     this.runner.report({

@@ -8,12 +8,15 @@
  */
 import type { Loop } from '../core/loop.ts'
 import { ClosedError } from '../core/errors.ts'
+import { printsAs } from '../core/inspect.ts'
 import type { Entry } from '../core/ready-queue.ts'
 import { leaveStep } from '../core/running.ts'
 import type { Runner } from '../core/runner.ts'
+import type { TimerHandle } from '../core/timer-handle.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import type { AnyProtocol } from './protocol.ts'
 import {
+  DEFAULT_FLUSH_MS,
   DEFAULT_HIGH_WATER_BYTES,
   DEFAULT_LOW_WATER_BYTES,
   type InnerTransport,
@@ -27,6 +30,9 @@ export const FLUSH_BYTES = 65_536
 /** Writes into a lost connection, after which the exception handler is told. */
 const LOST_WRITES_TOLD = 5
 
+/** Shared by all that have written nothing. */
+const NOTHING_COLLECTED: Uint8Array[] = []
+
 const NOTHING: readonly Uint8Array[] = [new Uint8Array(0)]
 
 const DEFAULT_MARKS: WriteMarks = {
@@ -35,22 +41,32 @@ const DEFAULT_MARKS: WriteMarks = {
 }
 
 export abstract class BaseTransport implements InnerTransport, Entry {
-  readonly localAddress: SocketAddress
+  static {
+    printsAs(this.prototype, (transport) => {
+      const state = transport.gone ? 'gone' : transport.closing ? 'closing' : 'open'
+      return `Transport(${formatAddress(transport.remoteAddress)}, ${state})`
+    })
+  }
+
   readonly remoteAddress: SocketAddress
   /** Whoever is told. */
   protected readonly events: TransportEvents
   protected readonly runner: Runner
   /** Written, and not yet handed to the system. */
-  protected collected: Uint8Array[] = []
+  protected collected: Uint8Array[] = NOTHING_COLLECTED
   protected collectedBytes = 0
-  #flushAsked = false
-  #marks: WriteMarks = DEFAULT_MARKS
-  #writingPaused = false
+  /** What was queued after the last flush: no more than that is left of it, and asking the system costs. */
+  private queuedAtMost = 0
+  private flushAsked = false
+  private marks: WriteMarks = DEFAULT_MARKS
+  private writingPaused = false
   /** The system was asked to tell when it has taken what it was handed. */
-  #telling = false
-  #readingPaused = false
-  #started = false
-  #lostWrites = 0
+  private telling = false
+  private readingPaused = false
+  private started = false
+  private lostWrites = 0
+  flushMs: number = DEFAULT_FLUSH_MS
+  private flushTimer: TimerHandle | null = null
   /** `writeEof` was called. */
   protected eofWanted = false
   /** The peer's direction has ended. */
@@ -60,10 +76,9 @@ export abstract class BaseTransport implements InnerTransport, Entry {
   /** `connectionLost` was told. */
   protected gone = false
 
-  constructor(events: TransportEvents, runner: Runner, local: SocketAddress, remote: SocketAddress) {
+  constructor(events: TransportEvents, runner: Runner, remote: SocketAddress) {
     this.events = events
     this.runner = runner
-    this.localAddress = local
     this.remoteAddress = remote
   }
 
@@ -74,8 +89,8 @@ export abstract class BaseTransport implements InnerTransport, Entry {
   /** Tells `connectionMade`, then starts to read. Called by the subclass, once, when it is ready for anything. */
   protected begin(): void {
     this.events.connectionMade(this)
-    this.#started = true
-    if (!this.#readingPaused && !this.closing) this.startReading()
+    this.started = true
+    if (!this.readingPaused && !this.closing) this.startReading()
   }
 
   get protocol(): AnyProtocol {
@@ -92,16 +107,28 @@ export abstract class BaseTransport implements InnerTransport, Entry {
 
   // ------------------------------------------------------------------ what a subclass does
 
+  abstract get localAddress(): SocketAddress
+
   /** Bytes handed to the system that it has not taken. */
   protected abstract get queuedBytes(): number
+
+  /** A subclass that knows it to the byte says so. */
+  get leftBytes(): number {
+    return this.bufferedBytes
+  }
+
   protected abstract startReading(): void
   protected abstract stopReading(): void
   /** Hands bytes to the system; to `tell`, it calls `sent` when it has taken all of them. */
   protected abstract send(chunks: readonly Uint8Array[], bytes: number, tell: boolean): void
   /** Ends this direction when the buffer is empty. */
   protected abstract sendEof(): void
-  /** Closes when the buffer is empty; `lost` follows. */
-  protected abstract shut(): void
+  /**
+   * Closes when the buffer is empty; `lost` follows.
+   *
+   * @param unread reading was paused: the system may hold bytes that nobody will read
+   */
+  protected abstract shut(unread: boolean): void
   /** Closes at once with a reset; `lost` follows, with `error` unless a better reason is known. */
   protected abstract cut(error: Error | null): void
 
@@ -119,20 +146,15 @@ export abstract class BaseTransport implements InnerTransport, Entry {
 
   /** The system has taken what it was handed when this was asked for. */
   protected sent(): void {
-    this.#telling = false
-    if (!this.#writingPaused) return
-    if (this.bufferedBytes <= this.#marks.lowWaterBytes) {
-      this.#writingPaused = false
-      this.events.resumeWriting()
-    } else {
-      this.#askToTell()
-    }
+    this.telling = false
+    this.checkLow()
+    this.askToTell()
   }
 
   /** While writing is paused, somebody must say when there is room again; what is collected asks when it is handed over. */
-  #askToTell(): void {
-    if (!this.#writingPaused || this.#telling || this.queuedBytes === 0) return
-    this.#telling = true
+  private askToTell(): void {
+    if (!this.writingPaused || this.telling || this.queuedBytes === 0) return
+    this.telling = true
     this.send(NOTHING, 0, true)
   }
 
@@ -140,26 +162,27 @@ export abstract class BaseTransport implements InnerTransport, Entry {
     if (this.gone) return
     this.gone = true
     this.closing = true
-    this.#drop()
+    this.flushTimer?.cancel()
+    this.drop()
     this.events.connectionLost(error)
   }
 
   // ------------------------------------------------------------------ reading
 
   get reading(): boolean {
-    return !this.#readingPaused && !this.eofSeen && !this.closing
+    return !this.readingPaused && !this.eofSeen && !this.closing
   }
 
   pauseReading(): void {
-    if (this.#readingPaused) return
-    this.#readingPaused = true
-    if (this.#started && !this.closing) this.stopReading()
+    if (this.readingPaused) return
+    this.readingPaused = true
+    if (this.started && !this.closing) this.stopReading()
   }
 
   resumeReading(): void {
-    if (!this.#readingPaused) return
-    this.#readingPaused = false
-    if (this.#started && !this.closing) this.startReading()
+    if (!this.readingPaused) return
+    this.readingPaused = false
+    if (this.started && !this.closing) this.startReading()
   }
 
   // ------------------------------------------------------------------ writing
@@ -169,33 +192,32 @@ export abstract class BaseTransport implements InnerTransport, Entry {
   }
 
   get writeMarks(): WriteMarks {
-    return this.#marks
+    return this.marks
   }
 
   set writeMarks(marks: WriteMarks) {
-    this.#marks = marks
-    this.#checkHigh()
-    if (this.#writingPaused && !this.#telling) this.sent()
+    checkWriteMarks(marks)
+    this.marks = marks
+    this.checkHigh()
+    this.checkLow()
+    this.askToTell()
   }
 
   write(data: Uint8Array): void {
     if (this.closing) {
-      this.#noteLostWrite()
+      this.noteLostWrite()
       return
     }
-    if (this.eofWanted) {
-      throw new ClosedError(
-        `write() to ${formatAddress(this.remoteAddress)}: expected an open connection, found that writeEof() was called`,
-      )
-    }
+    if (this.eofWanted) throw writtenAfterEof(this.remoteAddress)
     if (data.length === 0) return
-    this.collected.push(data)
+    if (this.collectedBytes === 0) this.collected = [data]
+    else this.collected.push(data)
     this.collectedBytes += data.length
     // First, so that the flush asks to be told when it was taken.
-    this.#checkHigh()
-    if (this.collectedBytes >= FLUSH_BYTES) this.#flush()
-    else if (!this.#flushAsked) {
-      this.#flushAsked = true
+    if (this.collectedBytes + this.queuedAtMost > this.marks.highWaterBytes) this.checkHigh()
+    if (this.collectedBytes >= FLUSH_BYTES) this.flush()
+    else if (!this.flushAsked) {
+      this.flushAsked = true
       this.runner.loop.schedule(this)
     }
   }
@@ -207,33 +229,40 @@ export abstract class BaseTransport implements InnerTransport, Entry {
   /** @internal Called by the loop: the pass in which something was written is over. */
   run(): void {
     leaveStep()
-    this.#flushAsked = false
-    this.#flush()
+    this.flushAsked = false
+    this.flush()
   }
 
-  #flush(): void {
+  private flush(): void {
     const { collected, collectedBytes } = this
     if (collectedBytes === 0) return
-    this.collected = []
+    this.collected = NOTHING_COLLECTED
     this.collectedBytes = 0
-    const tell = this.#writingPaused && !this.#telling
-    if (tell) this.#telling = true
+    const tell = this.writingPaused && !this.telling
+    if (tell) this.telling = true
     this.send(collected, collectedBytes, tell)
+    this.queuedAtMost = this.queuedBytes
   }
 
-  #checkHigh(): void {
-    if (this.#writingPaused || this.bufferedBytes <= this.#marks.highWaterBytes || this.gone) return
-    this.#writingPaused = true
+  private checkHigh(): void {
+    if (this.writingPaused || this.bufferedBytes <= this.marks.highWaterBytes || this.gone) return
+    this.writingPaused = true
     this.events.pauseWriting()
   }
 
-  #drop(): void {
-    this.collected = []
+  private checkLow(): void {
+    if (!this.writingPaused || this.bufferedBytes > this.marks.lowWaterBytes) return
+    this.writingPaused = false
+    this.events.resumeWriting()
+  }
+
+  private drop(): void {
+    this.collected = NOTHING_COLLECTED
     this.collectedBytes = 0
   }
 
-  #noteLostWrite(): void {
-    if (!this.gone || ++this.#lostWrites !== LOST_WRITES_TOLD) return
+  private noteLostWrite(): void {
+    if (!this.gone || ++this.lostWrites !== LOST_WRITES_TOLD) return
     this.runner.report({
       message: `${String(LOST_WRITES_TOLD)} writes to ${formatAddress(this.remoteAddress)} were dropped: expected an open connection, found it lost`,
     })
@@ -243,31 +272,66 @@ export abstract class BaseTransport implements InnerTransport, Entry {
 
   writeEof(): void {
     if (this.eofWanted || this.closing) return
-    this.#flush()
+    this.flush()
     this.eofWanted = true
     this.sendEof()
   }
 
   close(): void {
     if (this.closing) return
-    this.#flush()
+    this.flush()
     this.closing = true
     this.stopReading()
-    this.shut()
+    this.shut(this.readingPaused && !this.eofSeen)
+    this.watchFlush()
+  }
+
+  /** The peer may take its time for what is left, but it must take something. */
+  private watchFlush(): void {
+    const { flushMs, leftBytes } = this
+    if (leftBytes === 0 || this.gone || flushMs === Infinity) return
+    this.flushTimer = this.loop.callAtSystem(this.loop.now() + flushMs, () => {
+      if (this.leftBytes < leftBytes) this.watchFlush()
+      else this.fail(takesNothing(flushMs, this.bufferedBytes))
+    })
   }
 
   abort(): void {
-    this.#cut(null)
+    this.end(null)
   }
 
   fail(error: Error): void {
-    this.#cut(error)
+    this.end(error)
   }
 
-  #cut(error: Error | null): void {
+  private end(error: Error | null): void {
     if (this.gone) return
     this.closing = true
-    this.#drop()
+    this.drop()
     this.cut(error)
   }
+}
+
+function takesNothing(flushMs: number, bytes: number): Error {
+  return Object.assign(
+    new Error(
+      `after close() the peer took nothing for ${String(flushMs)} ms (option flushMs); ${String(bytes)} bytes are dropped`,
+    ),
+    { code: 'ETIMEDOUT' },
+  )
+}
+
+/** @throws {RangeError} if low is below 0 or above high */
+export function checkWriteMarks({ highWaterBytes, lowWaterBytes }: WriteMarks): void {
+  if (lowWaterBytes >= 0 && lowWaterBytes <= highWaterBytes) return
+  throw new RangeError(
+    `transport.writeMarks: lowWaterBytes was expected to be at least 0 and at most highWaterBytes, found ${String(lowWaterBytes)} and ${String(highWaterBytes)}`,
+  )
+}
+
+/** For a write after `writeEof`. */
+export function writtenAfterEof(remoteAddress: SocketAddress): ClosedError {
+  return new ClosedError(
+    `write() to ${formatAddress(remoteAddress)}: expected an open connection, found that writeEof() was called`,
+  )
 }

@@ -24,7 +24,7 @@ export function endpointOfUrl(act: string, given: string | URL, options: Options
     case 'memory:':
       return memory(act, url, options)
     default:
-      throw wrong(act, 'a URL that begins with tcp:, unix: or memory:', given)
+      throw wrong(act, 'a URL that begins with tcp:, unix: or memory:', given, meant(String(given)))
   }
 }
 
@@ -32,7 +32,7 @@ function parsed(act: string, given: string | URL): URL {
   try {
     return new URL(given)
   } catch {
-    throw wrong(act, 'a URL', given)
+    throw wrong(act, 'a URL', given, meant(String(given)))
   }
 }
 
@@ -42,7 +42,7 @@ function tcp(act: string, url: URL, options: Options): Endpoint {
   if (hostname === '' || port === '' || (pathname !== '' && pathname !== '/')) {
     throw wrong(act, 'tcp://host:port', url)
   }
-  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : decodeURIComponent(hostname)
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : decoded(act, hostname, url)
   return new TcpEndpoint([host === '*' ? undefined : host], Number(port), options)
 }
 
@@ -54,7 +54,7 @@ function unix(act: string, url: URL, options: Options): Endpoint {
   const mode = url.searchParams.get('mode')
   if (mode !== null && !/^[0-7]{3,4}$/.test(mode)) throw wrong(act, 'a mode in octal, as ?mode=660', url)
   return new UnixEndpoint(
-    decodeURIComponent(url.pathname),
+    decoded(act, url.pathname, url),
     mode === null ? options : { ...options, mode: Number.parseInt(mode, 8) },
   )
 }
@@ -64,7 +64,7 @@ function memory(act: string, url: URL, options: Options): Endpoint {
   if (url.hostname === '' || (url.pathname !== '' && url.pathname !== '/') || url.port !== '') {
     throw wrong(act, 'memory://name', url)
   }
-  return new MemoryEndpoint(decodeURIComponent(url.hostname), options)
+  return new MemoryEndpoint(decoded(act, url.hostname, url), options)
 }
 
 function refuseParameters(act: string, url: URL, known: readonly string[]): void {
@@ -77,6 +77,23 @@ function refuseParameters(act: string, url: URL, known: readonly string[]): void
   )
 }
 
-function wrong(act: string, expected: string, found: string | URL): Error {
-  return wrongArgument(act, expected, String(found), `write \`{ host, port }\`, ${EXAMPLES}`)
+function decoded(act: string, text: string, url: URL): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw wrong(act, 'two hexadecimal digits behind each %', url)
+  }
+}
+
+/** What people type: `localhost:80`, `127.0.0.1:80`, `/run/x.sock`. */
+function meant(given: string): string | undefined {
+  if (/^(\[[\da-f:]+\]|[\w.-]+):\d+$/i.test(given)) return `write \`'tcp://${given}'\``
+  if (/^\/\S+$/.test(given)) return `write \`'unix://${given}'\``
+  return undefined
+}
+
+function wrong(act: string, expected: string, found: string | URL, instead?: string): Error {
+  // Messages are logged, and passwords should not be.
+  const shown = String(found).replace(/\/\/[^/]*@/, '//...@')
+  return wrongArgument(act, expected, shown, instead ?? `write \`{ host, port }\`, ${EXAMPLES}`)
 }

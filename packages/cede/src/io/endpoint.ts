@@ -3,6 +3,7 @@
  * `{ path }`, a URL, or an endpoint itself), and knows no more of sockets than this. So one that does something of its own
  * (a proxy, a tunnel) can take the place of any other.
  */
+import { isIP } from 'node:net'
 import { wrongArgument } from '../core/misuse.ts'
 import type { Operation } from '../core/suspension.ts'
 import { checkDuration, checkHost, checkPort, checkSize } from './address.ts'
@@ -163,7 +164,15 @@ function callOf(act: string): string {
 /** @throws {RangeError | MisuseError} if one is wrong */
 export function checkConnectOptions(act: string, options: ConnectOptions): void {
   checkSocketOptions(act, options)
-  checkHost(act, options.localHost)
+  const { localHost } = options
+  if (localHost !== undefined && isIP(localHost) === 0) {
+    throw wrongArgument(
+      act,
+      'localHost to be an address of this machine',
+      localHost,
+      "write `localHost: '127.0.0.1'`",
+    )
+  }
   if (options.localPort !== undefined) checkPort(act, options.localPort)
   checkDuration(act, 'attemptDelayMs', options.attemptDelayMs)
 }

@@ -1,30 +1,19 @@
 /** The endpoints there are: TCP, Unix sockets, memory. */
-import { Leaf } from '../core/leaf.ts'
 import { Loop } from '../core/loop.ts'
-import { steppedByHand } from '../core/misuse.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
-import { announce } from '../core/running.ts'
-import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
-import type { Task } from '../core/task.ts'
+import type { Suspension } from '../core/suspension.ts'
 import { formatAddress } from './address.ts'
+import { attemptAt } from './connect-attempt.ts'
 import type { AcceptEvents, ConnectOptions, Endpoint, ListenOptions } from './endpoint.ts'
 import { ConnectError, ListenError } from './errors.ts'
 import { DEFAULT_ATTEMPT_DELAY_MS, interleaved, raceAttempts } from './happy-eyeballs.ts'
+import { listenAt } from './listen-at.ts'
 import { networkOf } from './network.ts'
 import { resolve, resolverVar, type ResolvedAddress } from './resolver.ts'
-import type {
-  ConnectSettings,
-  Listener,
-  ListenSettings,
-  NewConnection,
-  Place,
-  TcpPlace,
-} from './transport.ts'
+import { connectSettings } from './socket-settings.ts'
+import { EVERY_ADDRESS, type Listener, type NewConnection, type TcpPlace } from './transport.ts'
 
 type Options = ConnectOptions & ListenOptions
 
-const DEFAULT_BACKLOG = 511
-const DEFAULT_KEEP_ALIVE_MS = 60_000
 /** How often a server on several addresses looks for a port that is free on all of them. */
 const COMMON_PORT_TRIES = 20
 
@@ -54,7 +43,7 @@ export class TcpEndpoint implements Endpoint {
     }
     const settings = connectSettings(this.#options)
     if (places.length === 1) {
-      yield* attempt(places[0]!, address, settings, take)
+      yield* attemptAt(places[0]!, address, settings, take)
       return
     }
     let taken = false
@@ -65,7 +54,7 @@ export class TcpEndpoint implements Endpoint {
     }
     const errors = yield* raceAttempts(
       places,
-      (place) => attempt(place, formatAddress(place), settings, takeFirst),
+      (place) => attemptAt(place, formatAddress(place), settings, takeFirst),
       this.#options.attemptDelayMs ?? DEFAULT_ATTEMPT_DELAY_MS,
     )
     if (errors !== null) throw new ConnectError(address, errors)
@@ -121,9 +110,6 @@ export class TcpEndpoint implements Endpoint {
   }
 }
 
-/** Both kinds, where the machine has both. */
-const EVERY_ADDRESS = ''
-
 export class UnixEndpoint implements Endpoint {
   readonly address: string
   readonly #path: string
@@ -136,7 +122,7 @@ export class UnixEndpoint implements Endpoint {
   }
 
   *connect(take: (connection: NewConnection) => void): Generator<Suspension, void> {
-    yield* attempt({ path: this.#path }, this.address, connectSettings(this.#options), take)
+    yield* attemptAt({ path: this.#path }, this.address, connectSettings(this.#options), take)
   }
 
   *listen(events: AcceptEvents): Generator<Suspension, readonly Listener[]> {
@@ -156,167 +142,10 @@ export class MemoryEndpoint implements Endpoint {
   }
 
   *connect(take: (connection: NewConnection) => void): Generator<Suspension, void> {
-    yield* attempt({ memory: this.#name }, this.address, connectSettings(this.#options), take)
+    yield* attemptAt({ memory: this.#name }, this.address, connectSettings(this.#options), take)
   }
 
   *listen(events: AcceptEvents): Generator<Suspension, readonly Listener[]> {
     return [yield* listenAt({ memory: this.#name }, this.#options, events)]
-  }
-}
-
-function attempt(
-  place: Place,
-  address: string,
-  settings: ConnectSettings,
-  take: (connection: NewConnection) => void,
-): Coroutine<void> {
-  return new Attempt(place, address, settings, take)
-}
-
-/** One attempt to connect to one address. */
-class Attempt extends Leaf<void> {
-  readonly #place: Place
-  readonly #address: string
-  readonly #settings: ConnectSettings
-  readonly #take: (connection: NewConnection) => void
-  #giveUp: (() => void) | null = null
-  #result: Error | 'connected' | null = null
-
-  constructor(
-    place: Place,
-    address: string,
-    settings: ConnectSettings,
-    take: (connection: NewConnection) => void,
-  ) {
-    super()
-    this.#place = place
-    this.#address = address
-    this.#settings = settings
-    this.#take = take
-  }
-
-  next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
-    const result = this.#result
-    if (result === null) {
-      if (this.#giveUp !== null) throw steppedByHand('openConnection()')
-      return announce(this)
-    }
-    if (result !== 'connected') throw new ConnectError(this.#address, [result])
-    return { done: true, value: undefined }
-  }
-
-  park(task: Task): void {
-    const network = networkOf('openConnection()', task.runner.loop, this.#place)
-    this.#giveUp = network.connect(this.#place, this.#settings, {
-      connected: (connection) => {
-        this.#result = 'connected'
-        this.#take(connection)
-        task.resume(undefined)
-      },
-      failed: (error) => {
-        this.#result = error
-        task.resume(undefined)
-      },
-    })
-  }
-
-  unpark(): void {
-    this.#giveUp!()
-  }
-
-  describe(): WaitDescription {
-    return { what: `a connection to ${this.#address}` }
-  }
-}
-
-function listenAt(place: Place, options: ListenOptions, events: AcceptEvents): Coroutine<Listener> {
-  return new Listening(place, listenSettings(options), events)
-}
-
-/** One listener at one address. */
-class Listening extends Leaf<Listener> {
-  readonly #place: Place
-  readonly #settings: ListenSettings
-  readonly #events: AcceptEvents
-  #giveUp: (() => void) | null = null
-  #result: Listener | Error | null = null
-
-  constructor(place: Place, settings: ListenSettings, events: AcceptEvents) {
-    super()
-    this.#place = place
-    this.#settings = settings
-    this.#events = events
-  }
-
-  next(value?: unknown): IteratorResult<Suspension, Listener> {
-    if (value === PROBE) return answerProbe()
-    const result = this.#result
-    if (result === null) {
-      if (this.#giveUp !== null) throw steppedByHand('startServer()')
-      return announce(this)
-    }
-    if (result instanceof Error) throw new ListenError(this.#address, result)
-    return { done: true, value: result }
-  }
-
-  get #address(): string {
-    return addressOfPlace(this.#place)
-  }
-
-  park(task: Task): void {
-    const ended = (result: Listener | Error): void => {
-      this.#result = result
-      task.resume(undefined)
-    }
-    const events = this.#events
-    const network = networkOf('startServer()', task.runner.loop, this.#place)
-    this.#giveUp = network.listen(this.#place, this.#settings, {
-      listening: ended,
-      failed: ended,
-      accepted: (connection) => events.accepted(connection),
-      refused: (why) => events.refused(why),
-      acceptFailed: (error) => events.acceptFailed(error),
-    })
-  }
-
-  unpark(): void {
-    this.#giveUp!()
-  }
-
-  describe(): WaitDescription {
-    return { what: `the server to listen on ${this.#address}` }
-  }
-}
-
-function addressOfPlace(place: Place): string {
-  if ('host' in place)
-    return formatAddress({ host: place.host === EVERY_ADDRESS ? '*' : place.host, port: place.port })
-  return formatAddress({ host: '', port: 0, ...place })
-}
-
-function keepAliveMs(keepAlive: boolean | number | undefined): number | null {
-  if (keepAlive === undefined || keepAlive === false) return null
-  return keepAlive === true ? DEFAULT_KEEP_ALIVE_MS : keepAlive
-}
-
-function connectSettings(options: ConnectOptions): ConnectSettings {
-  return {
-    noDelay: options.noDelay ?? true,
-    keepAliveMs: keepAliveMs(options.keepAlive),
-    localHost: options.localHost,
-    localPort: options.localPort,
-  }
-}
-
-function listenSettings(options: ListenOptions): ListenSettings {
-  return {
-    noDelay: options.noDelay ?? true,
-    keepAliveMs: keepAliveMs(options.keepAlive),
-    backlog: options.backlog ?? DEFAULT_BACKLOG,
-    reusePort: options.reusePort ?? false,
-    ipv6Only: options.ipv6Only ?? false,
-    mode: options.mode,
-    removeFile: options.removeFile ?? true,
   }
 }

@@ -99,7 +99,8 @@ export class ListenError extends Error implements CodedError {
   readonly systemCode: string | undefined
 
   constructor(address: string, cause: Error) {
-    super(`listen on ${address}: ${expectedOf(cause, LISTEN_CAUSES)}`, { cause })
+    const causes = isPath(address) ? LISTEN_PATH_CAUSES : LISTEN_CAUSES
+    super(`listen on ${address}: ${expectedOf(cause, causes)}`, { cause })
     this.address = address
     this.systemCode = systemCodeOf(cause)
   }
@@ -122,7 +123,7 @@ export class ConnectError extends Error implements CodedError {
     const [first = new Error('no attempt was made')] = causes
     const found =
       causes.length < 2
-        ? expectedOf(first, CONNECT_CAUSES)
+        ? expectedOf(first, isPath(address) ? CONNECT_PATH_CAUSES : CONNECT_CAUSES)
         : `expected one of ${String(causes.length)} addresses to answer, found ${causes.map(shortOf).join('; ')}`
     super(`connect to ${address}: ${found}`, { cause: first })
     this.address = address
@@ -139,12 +140,28 @@ function shortOf(error: Error): string {
 
 const UNKNOWN_HOST = 'expected a host that is known, found no address for it'
 
+const NO_SERVERS = 'expected the name servers to answer, found that they do not'
+const NO_DESCRIPTOR = 'expected a free file descriptor, found none left'
+
+/** What happens to sockets of every kind. */
+const COMMON_CAUSES: Readonly<Record<string, string>> = {
+  ENOTFOUND: UNKNOWN_HOST,
+  EAI_AGAIN: NO_SERVERS,
+  EMFILE: NO_DESCRIPTOR,
+  ENFILE: NO_DESCRIPTOR,
+}
+
 const LISTEN_CAUSES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'expected a free port, found it in use',
   EADDRNOTAVAIL: 'expected an address of this machine, found another',
   EACCES: 'expected a port this user may listen on, found permission denied',
-  ENOTFOUND: UNKNOWN_HOST,
-  EAI_AGAIN: UNKNOWN_HOST,
+}
+
+const LISTEN_PATH_CAUSES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'expected a free path, found it in use',
+  EACCES: 'expected a directory in which this user may make files, found permission denied',
+  ENOENT: 'expected a directory for the socket, found none',
+  ENOTDIR: 'expected a directory for the socket, found a file in its place',
 }
 
 const CONNECT_CAUSES: Readonly<Record<string, string>> = {
@@ -153,18 +170,44 @@ const CONNECT_CAUSES: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'expected an answer, found none in time',
   EHOSTUNREACH: 'expected a way to the host, found none',
   ENETUNREACH: 'expected a way to the network, found none',
-  ENOTFOUND: UNKNOWN_HOST,
-  EAI_AGAIN: UNKNOWN_HOST,
+  EADDRNOTAVAIL: 'expected a local address and port to connect from, found none',
+  EADDRINUSE: 'expected a free local port to connect from, found it in use',
+}
+
+const CONNECT_PATH_CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'expected a socket on which somebody listens, found none',
+  ECONNRESET: CONNECT_CAUSES['ECONNRESET']!,
+  ENOENT: 'expected a socket, found no file',
+  ENOTDIR: 'expected a socket, found a file in place of its directory',
+  EACCES: 'expected a socket this user may write to, found permission denied',
+  EAGAIN: 'expected room among those that wait to be accepted, found none',
 }
 
 function expectedOf(cause: Error, causes: Readonly<Record<string, string>>): string {
   const code = systemCodeOf(cause)
-  const known = code === undefined ? undefined : causes[code]
-  return known === undefined ? `expected no error, found ${cause.message}` : `${known} (${code})`
+  // Errors of our own say it better than their code can.
+  if (cause instanceof Error && cause.message.startsWith('expected ')) return withCode(cause.message, code)
+  const known = code === undefined ? undefined : (causes[code] ?? COMMON_CAUSES[code])
+  return known === undefined ? `expected no error, found ${messageOf(cause)}` : withCode(known, code)
+}
+
+function withCode(message: string, code: string | undefined): string {
+  return code === undefined ? message : `${message} (${code})`
+}
+
+/** What a resolver throws need not be an error. */
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** As `formatAddress` writes those of Unix sockets. */
+function isPath(address: string): boolean {
+  return address.startsWith('unix:')
 }
 
 function systemCodeOf(error: Error): string | undefined {
   if (error instanceof ConnectError) return error.systemCode
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? code : undefined
+  const { code } = Object(error) as { code?: unknown }
+  // What this library itself found is no matter of the system.
+  return typeof code === 'string' && !code.startsWith('CEDE_') ? code : undefined
 }

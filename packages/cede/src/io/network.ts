@@ -20,7 +20,7 @@ export function networkOf(act: string, loop: Loop, place: Place): Network {
 }
 
 /** Names of memory sockets are known within one loop. */
-function memoryOf(loop: Loop): MemoryNetwork {
+export function memoryOf(loop: Loop): MemoryNetwork {
   let memory = memories.get(loop)
   if (memory === undefined) {
     memory = new MemoryNetwork(loop)

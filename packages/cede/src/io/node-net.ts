@@ -14,25 +14,35 @@
  * nobody: a server would look idle while its clients are thrown out. So some descriptors are kept in reserve, and
  * connections that come when only those are left are refused here, where it can be told.
  */
-import { connect, createServer, isIP, type ListenOptions, type Server, type Socket } from 'node:net'
+import {
+  connect,
+  createServer,
+  isIP,
+  Socket,
+  type ListenOptions,
+  type NetConnectOpts,
+  type Server,
+} from 'node:net'
 import type { Runner } from '../core/runner.ts'
+import type { TimerHandle } from '../core/timer-handle.ts'
 import type { SocketAddress } from './address.ts'
 import { BaseTransport, FLUSH_BYTES } from './base-transport.ts'
 import { descriptorLimit, firstReservedDescriptor } from './descriptor-limit.ts'
 import { systemResolver, type Resolver } from './resolver.ts'
-import type {
-  ConnectEvents,
-  ConnectSettings,
-  ListenEvents,
-  ListenSettings,
-  Network,
-  NewConnection,
-  Place,
-  TcpPlace,
-  TransportEvents,
-  UnixPlace,
+import {
+  EVERY_ADDRESS,
+  type ConnectEvents,
+  type ConnectSettings,
+  type ListenEvents,
+  type ListenSettings,
+  type Network,
+  type NewConnection,
+  type Place,
+  type TcpPlace,
+  type TransportEvents,
+  type UnixPlace,
 } from './transport.ts'
-import { UnixSocketFile } from './unix-socket-file.ts'
+import { tooLongPath, UnixSocketFile } from './unix-socket-file.ts'
 
 /** Of a peer that was gone before anybody asked. */
 const UNKNOWN: SocketAddress = { host: 'unknown', port: 0 }
@@ -41,8 +51,53 @@ const UNNAMED: SocketAddress = { host: '', port: 0, path: '' }
 const EMPTY = Buffer.alloc(0)
 /** How long a peer that was refused with an answer has to read it, in milliseconds. */
 const LAST_ANSWER_MS = 1_000
+/** How long a peer that still sends after we have closed has to read what was sent to it, in milliseconds. */
+const LINGER_MS = 2_000
+/** So many peers are answered at a time, the rest are reset: those who flood a server must not use up descriptors. */
+const MOST_ANSWERING = 256
+let answering = 0
 
 const TRANSPORT = Symbol('transport')
+
+/**
+ * The memory that all sockets read into; null where the host has no such thing. Node would make new memory of 64 KiB for
+ * each read, which costs more than all that Cede does with a short message. What was read is copied out at once.
+ */
+let shared: Buffer | null = readsIntoGivenMemory() ? Buffer.allocUnsafeSlow(65_536) : null
+
+/** Bun and Deno take the option and do something of their own. */
+function readsIntoGivenMemory(): boolean {
+  return process.versions['bun'] === undefined && process.versions['deno'] === undefined
+}
+
+/** Options of a socket that reads into the shared memory. */
+function readingOptions(): Pick<NetConnectOpts, 'onread'> {
+  return shared === null ? {} : { onread: { buffer: shared, callback: socketRead } }
+}
+
+interface WithHandle {
+  _handle: object | null | undefined
+}
+
+/**
+ * The same connection as a socket that reads into the shared memory. Node has that option for sockets that connect, and
+ * not for those of a server: so the system's handle is moved to a socket of our own, as Node does when it gives a socket
+ * to another process. If a version of Node takes no handle, the socket is used as it is, and so are all others.
+ */
+function readingSocket(accepted: Socket): Socket {
+  if (shared === null) return accepted
+  const from = accepted as unknown as WithHandle
+  const handle = from._handle
+  if (handle == null) return accepted
+  const options = { handle, allowHalfOpen: true, pauseOnCreate: true, ...readingOptions() }
+  const socket = new Socket(options)
+  if ((socket as unknown as WithHandle)._handle === handle) {
+    from._handle = null
+    return socket
+  }
+  shared = null
+  return accepted
+}
 
 interface OwnedSocket extends Socket {
   [TRANSPORT]: NodeTransport
@@ -50,9 +105,14 @@ interface OwnedSocket extends Socket {
 
 class NodeTransport extends BaseTransport {
   readonly #socket: OwnedSocket
+  #local: SocketAddress | null
   #flowing = false
   #error: Error | null = null
+  #sentBytes = 0
   #taken: ((error?: Error | null) => void) | null = null
+  /** Closed while input was unread. */
+  #unread = false
+  #linger: TimerHandle | null = null
 
   constructor(
     socket: Socket,
@@ -61,14 +121,22 @@ class NodeTransport extends BaseTransport {
     local: SocketAddress | null,
     remote: SocketAddress,
   ) {
-    super(events, runner, local ?? addressOf(socket.localAddress, socket.localPort), remote)
+    super(events, runner, remote)
+    this.#local = local
     const owned = socket as OwnedSocket
     owned[TRANSPORT] = this
     this.#socket = owned
     owned.on('error', socketFailed)
     owned.on('end', socketEnded)
     owned.on('close', socketClosed)
+    // A socket that reads into given memory would begin by itself as soon as it is connected.
+    owned.pause()
     this.begin()
+  }
+
+  /** Asked for when somebody wants it: most programs never do, and each answer takes memory. */
+  get localAddress(): SocketAddress {
+    return (this.#local ??= addressOf(this.#socket.localAddress, this.#socket.localPort))
   }
 
   protected get queuedBytes(): number {
@@ -76,13 +144,12 @@ class NodeTransport extends BaseTransport {
   }
 
   protected startReading(): void {
-    if (this.#flowing) {
-      this.#socket.resume()
-    } else {
-      // The first listener starts the flow.
+    if (!this.#flowing) {
       this.#flowing = true
-      this.#socket.on('data', socketReceived)
+      // Where the shared memory is used, this event never comes.
+      if (shared === null) this.#socket.on('data', socketReceived)
     }
+    this.#socket.resume()
   }
 
   protected stopReading(): void {
@@ -92,12 +159,16 @@ class NodeTransport extends BaseTransport {
   protected send(chunks: readonly Uint8Array[], bytes: number, tell: boolean): void {
     const socket = this.#socket
     if (socket.destroyed) return
+    this.#sentBytes += bytes
     if (socket.writableEnded) {
       if (tell) socket.once('finish', () => this.sent())
       return
     }
-    // Of a write that failed nothing is said here: the end of the connection says it.
-    const taken = tell ? (this.#taken ??= (error) => error == null && this.sent()) : undefined
+    // Of a write that failed nothing is said here: the end of the connection says it. To one that was under way when the
+    // socket was destroyed, Node says that all is well.
+    const taken = tell
+      ? (this.#taken ??= (error) => error == null && !this.#socket.destroyed && this.sent())
+      : undefined
     if (chunks.length === 1) {
       socket.write(chunks[0]!, taken)
     } else if (bytes <= FLUSH_BYTES) {
@@ -114,8 +185,43 @@ class NodeTransport extends BaseTransport {
     this.#socket.end()
   }
 
-  protected shut(): void {
-    this.#socket.destroySoon()
+  override get leftBytes(): number {
+    const { _handle: handle } = this.#socket as unknown as WithHandle
+    const { bytesWritten, writeQueueSize } = (handle ?? {}) as Record<string, unknown>
+    if (typeof bytesWritten !== 'number' || typeof writeQueueSize !== 'number') return super.leftBytes
+    return this.collectedBytes + this.#sentBytes - (bytesWritten - writeQueueSize)
+  }
+
+  /**
+   * Closing a socket with unread input resets it, and what the peer has not read yet is lost on the way. So input that
+   * comes while the buffer is sent is read away, and if there was any, so is what follows, until the peer ends or a while
+   * has passed.
+   */
+  protected shut(unread: boolean): void {
+    const socket = this.#socket
+    if (this.eofSeen || (!unread && socket.writableLength === 0)) {
+      socket.destroySoon()
+      return
+    }
+    this.#unread = unread
+    this.startReading()
+    if (socket.writableFinished) {
+      this.socketFinished()
+      return
+    }
+    socket.once('finish', socketFinished)
+    socket.end()
+  }
+
+  /** @internal After `close` everything is with the system. */
+  socketFinished(): void {
+    const socket = this.#socket
+    if (socket.destroyed) return
+    if (this.#unread && !socket.readableEnded) {
+      this.#linger = this.loop.callAtSystem(this.loop.now() + LINGER_MS, () => socket.destroy())
+    } else {
+      socket.destroy()
+    }
   }
 
   protected cut(error: Error | null): void {
@@ -125,12 +231,13 @@ class NodeTransport extends BaseTransport {
 
   /** @internal */
   socketReceived(chunk: Buffer): void {
-    this.received(chunk)
+    if (this.closing) this.#unread = true
+    else this.received(chunk)
   }
 
   /** @internal */
   socketEnded(): void {
-    this.ended()
+    if (!this.closing) this.ended()
   }
 
   /** @internal */
@@ -140,8 +247,23 @@ class NodeTransport extends BaseTransport {
 
   /** @internal */
   socketClosed(): void {
+    this.#linger?.cancel()
     this.lost(this.#error)
   }
+}
+
+/** The bytes leave the shared memory before the next socket is read. A connection that is refused has no transport. */
+function socketRead(this: Socket, bytes: number, memory: Buffer): boolean {
+  const { [TRANSPORT]: transport } = this as Partial<OwnedSocket>
+  transport?.socketReceived(copyOf(memory, bytes))
+  return true
+}
+
+/** In a slab that others share if it is small, as Node makes small buffers. */
+function copyOf(memory: Uint8Array, bytes: number): Buffer {
+  const copy = Buffer.allocUnsafe(bytes)
+  copy.set(new Uint8Array(memory.buffer, memory.byteOffset, bytes))
+  return copy
 }
 
 function socketReceived(this: Socket, chunk: Buffer): void {
@@ -154,6 +276,10 @@ function socketEnded(this: Socket): void {
 
 function socketFailed(this: Socket, error: Error): void {
   ;(this as OwnedSocket)[TRANSPORT].socketFailed(error)
+}
+
+function socketFinished(this: Socket): void {
+  ;(this as OwnedSocket)[TRANSPORT].socketFinished()
 }
 
 function socketClosed(this: Socket): void {
@@ -179,14 +305,19 @@ class NodeConnection implements NewConnection {
   refuse(answer?: Uint8Array): void {
     const socket = this.#socket
     socket.on('error', ignore)
-    if (answer === undefined) {
+    if (answer === undefined || answering === MOST_ANSWERING) {
       cutSocket(socket, this.remoteAddress)
       return
     }
+    answering++
+    const timer = setTimeout(() => socket.destroy(), LAST_ANSWER_MS)
+    socket.on('close', () => {
+      answering--
+      clearTimeout(timer)
+    })
     // Closing a socket with unread bytes resets it, and the peer may never see the answer: what it sends is read away
     // until it has closed too.
     socket.on('end', () => socket.destroy())
-    socket.setTimeout(LAST_ANSWER_MS, () => socket.destroy())
     socket.resume()
     socket.end(answer)
   }
@@ -194,9 +325,11 @@ class NodeConnection implements NewConnection {
 
 function cutSocket(socket: Socket, remote: SocketAddress): void {
   if (socket.destroyed) return
+  // All is sent and the end of it is on its way: libuv refuses to reset, and Node would leave the socket open for ever.
+  const endsNow = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
   // There is no reset for Unix sockets.
-  if (remote.path === undefined) socket.resetAndDestroy()
-  else socket.destroy()
+  if (endsNow || remote.path !== undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** Sockets of the host. */
@@ -213,12 +346,18 @@ export class NodeNetwork implements Network {
     const { noDelay, keepAliveMs, localHost, localPort } = settings
     let socket: Socket
     if ('path' in place) {
-      socket = connect({ path: place.path, allowHalfOpen: true })
+      const tooLong = tooLongPath(place.path)
+      if (tooLong !== null) {
+        events.failed(tooLong)
+        return () => {}
+      }
+      socket = connect({ path: place.path, allowHalfOpen: true, ...readingOptions() })
     } else if ('host' in place) {
       socket = connect({
         host: place.host,
         port: place.port,
         allowHalfOpen: true,
+        ...readingOptions(),
         autoSelectFamily: false,
         noDelay,
         ...(keepAliveMs === null ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
@@ -251,11 +390,12 @@ function listenTcp(place: TcpPlace, settings: ListenSettings, events: ListenEven
   const { noDelay, keepAliveMs, backlog, reusePort, ipv6Only } = settings
   const server = createServer({
     allowHalfOpen: true,
+    pauseOnConnect: shared !== null,
     noDelay,
     ...(keepAliveMs === null ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
   })
   const options: ListenOptions & { reusePort?: boolean } = {
-    ...(place.host === '' ? {} : { host: place.host }),
+    ...(place.host === EVERY_ADDRESS ? {} : { host: place.host }),
     port: place.port,
     backlog,
     ...(reusePort ? { reusePort } : {}),
@@ -278,7 +418,7 @@ function listenTcp(place: TcpPlace, settings: ListenSettings, events: ListenEven
 function listenUnix({ path }: UnixPlace, settings: ListenSettings, events: ListenEvents): () => void {
   const file = new UnixSocketFile(path)
   const address: SocketAddress = { host: '', port: 0, path }
-  const server = createServer({ allowHalfOpen: true })
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: shared !== null })
   let giveUp: () => void
   const stopTrying = file.whenFree((error) => {
     if (error !== null) {
@@ -327,11 +467,11 @@ function serve(
   server.on('connection', (socket) => {
     if (reserved !== null && descriptorOf(socket) >= reserved) {
       socket.on('error', ignore)
-      socket.destroy()
+      cutSocket(socket, socket.remoteAddress === undefined ? UNNAMED : UNKNOWN)
       events.refused(descriptorsSpent(reserved))
       return
     }
-    events.accepted(connectionOf(socket))
+    events.accepted(connectionOf(readingSocket(socket)))
   })
   server.once('listening', () => {
     server.off('error', failed)

@@ -16,7 +16,7 @@ abstract class BaseProtocol {
    *
    * @returns true to keep the other direction open; otherwise the transport closes itself, after sending its buffer
    */
-  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- so that a method without `return` fits
+
   eofReceived(): boolean | void {}
 
   /** More than the high-water mark is buffered: stop writing for a while. */

@@ -6,7 +6,7 @@ import { lookup, Resolver as DnsServers } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { ContextVar } from '../core/context.ts'
 import { coroutine } from '../core/coroutine.ts'
-import { wrongArgument } from '../core/misuse.ts'
+import { nameOf, wrongArgument } from '../core/misuse.ts'
 import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { gatherSettled } from '../flow/gather.ts'
 import { until } from '../interop/until.ts'
@@ -103,10 +103,40 @@ export function* resolve(
 ): Generator<Suspension, readonly ResolvedAddress[]> {
   const kind = isIP(host)
   if (kind !== 0) return [{ address: host, family: kind === 6 ? 6 : 4 }]
-  const found = yield* resolver(host, { family })
+  let found: unknown
+  try {
+    found = yield* resolver(host, { family })
+  } catch (error) {
+    throw resolverFailed(host, error)
+  }
+  if (!Array.isArray(found) || !found.every(isResolved)) {
+    throw new Error(
+      `expected the resolver to return addresses as \`[{ address: '127.0.0.1', family: 4 }]\`, found ${nameOf(found)}`,
+    )
+  }
   if (found.length > 0) return found
   throw Object.assign(new Error(`expected an address of ${host}, found none`), { code: 'ENOTFOUND' })
 }
+
+function isResolved(one: unknown): one is ResolvedAddress {
+  const { address, family } = Object(one) as Partial<ResolvedAddress>
+  return typeof address === 'string' && isIP(address) !== 0 && isIP(address) === family
+}
+
+/** With the code it has: for those that are known there are better words. */
+function resolverFailed(host: string, error: unknown): unknown {
+  const { code } = Object(error) as { code?: unknown }
+  if (typeof code === 'string' && KNOWN_CODES.has(code)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return Object.assign(
+    new Error(`expected the resolver to find ${host}, found ${message}`, { cause: error }),
+    {
+      code: typeof code === 'string' ? code : undefined,
+    },
+  )
+}
+
+const KNOWN_CODES: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 
 /** @throws {MisuseError} if a resolver is given and is none */
 export function checkResolver(act: string, resolver: unknown): void {

@@ -4,10 +4,11 @@
  * A handler that returns has its connection closed, and what it wrote is still sent. Handlers are made in a callback of
  * the loop, which has the context the server was started in; so a handler is called, and fails, where library code would.
  */
+import { TimeoutError } from '../core/errors.ts'
 import { notAnOperation, wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import type { Operation } from '../core/suspension.ts'
-import type { Task } from '../core/task.ts'
+import type { Task, TaskOwner } from '../core/task.ts'
 import { Handle } from '../core/timer-handle.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import { BaseServer, type BaseServerOptions, type Member } from './base-server.ts'
@@ -75,10 +76,12 @@ export class Server extends BaseServer<Served> {
     wrap: (events: TransportEvents) => TransportEvents,
   ): boolean {
     const protocol = new StreamProtocol(this.#options, this.runner)
-    const served = new Served(++this.#made, protocol, connection.remoteAddress)
+    const served = new Served(this, ++this.#made, protocol, connection.remoteAddress)
     this.members.add(served)
     protocol.onLost = () => {
       served.lost = true
+      // Nobody else is there to be told.
+      if (served.handled && isTimeout(protocol.lostBy)) this.#reportCut(served, protocol.lostBy)
       this.#removeIfOver(served)
     }
     connection.take(wrap(protocol), this.runner)
@@ -106,12 +109,13 @@ export class Server extends BaseServer<Served> {
       return
     }
     served.task = task
-    task.asFuture().addWaiter({
-      settled: () => {
-        if (task.status === 'failed') this.#callInContext(() => this.#report(served, task.outcome))
-        this.#handlerEnded(served)
-      },
-    })
+    task.owner = served
+  }
+
+  /** @internal */
+  taskEnded(served: Served, task: Task): void {
+    if (task.status === 'failed') this.#callInContext(() => this.#report(served, task.outcome))
+    this.#handlerEnded(served)
   }
 
   #handlerEnded(served: Served): void {
@@ -126,11 +130,16 @@ export class Server extends BaseServer<Served> {
 
   #report(served: Served, error: unknown): void {
     const task = served.task ?? undefined
-    this.runner.report({
-      message: `the handler of ${served.name} failed; its connection is closed`,
-      error,
-      task,
-    })
+    const { name } = served
+    if (served.isOwnLoss(error)) {
+      this.runner.report({ message: `${name} was lost`, error, task, fromOutside: true })
+    } else {
+      this.runner.report({ message: `the handler of ${name} failed; its connection is closed`, error, task })
+    }
+  }
+
+  #reportCut({ name }: Served, error: Error | null): void {
+    this.runner.report({ message: `${name} was cut`, error, fromOutside: true })
   }
 
   /** Runs `callback` in the loop, in the context of the server and the host's context of this moment. */
@@ -147,7 +156,8 @@ export class Server extends BaseServer<Served> {
   }
 }
 
-class Served implements ServerConnection, Member {
+class Served implements ServerConnection, Member, TaskOwner {
+  readonly #server: Server
   readonly #number: number
   readonly #protocol: StreamProtocol
   readonly remoteAddress: SocketAddress
@@ -157,7 +167,8 @@ class Served implements ServerConnection, Member {
   /** The socket is gone. */
   lost = false
 
-  constructor(number: number, protocol: StreamProtocol, remoteAddress: SocketAddress) {
+  constructor(server: Server, number: number, protocol: StreamProtocol, remoteAddress: SocketAddress) {
+    this.#server = server
     this.#number = number
     this.#protocol = protocol
     this.remoteAddress = remoteAddress
@@ -165,6 +176,10 @@ class Served implements ServerConnection, Member {
 
   get name(): string {
     return `conn-${String(this.#number)} ${formatAddress(this.remoteAddress)}`
+  }
+
+  taskEnded(task: Task): void {
+    this.#server.taskEnded(this, task)
   }
 
   get reader(): StreamReader {
@@ -175,6 +190,10 @@ class Served implements ServerConnection, Member {
     return this.#protocol.writer
   }
 
+  isOwnLoss(error: unknown): boolean {
+    return this.#protocol.isOwnLoss(error)
+  }
+
   close(): void {
     this.writer.close()
   }
@@ -182,6 +201,11 @@ class Served implements ServerConnection, Member {
   abort(): void {
     this.writer.abort()
   }
+}
+
+/** The peer took nothing for too long, or a policy lost patience. */
+function isTimeout(error: Error | null): boolean {
+  return error instanceof TimeoutError || (error as { code?: unknown } | null)?.code === 'ETIMEDOUT'
 }
 
 /** @throws {MisuseError} if `handler` is no function */

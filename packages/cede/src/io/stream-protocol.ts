@@ -1,7 +1,7 @@
 /** Turns what a transport tells into a reader and a writer. */
 import { MisuseError } from '../core/errors.ts'
 import type { Runner } from '../core/runner.ts'
-import { checkSize } from './address.ts'
+import { checkDuration, checkSize } from './address.ts'
 import { ConnectionLostError } from './errors.ts'
 import { Protocol, type AnyProtocol } from './protocol.ts'
 import { StreamReader, type StreamReaderOptions } from './stream-reader.ts'
@@ -25,6 +25,7 @@ export class StreamProtocol implements ConnectionEnd {
   writer!: StreamWriter
   onLost: (() => void) | null = null
   readonly #options: StreamOptions
+  #lostBy: Error | null = null
 
   constructor(options: StreamOptions, runner: Runner) {
     this.reader = new StreamReader(options, runner)
@@ -65,11 +66,22 @@ export class StreamProtocol implements ConnectionEnd {
   }
 
   connectionLost(error: Error | null): void {
+    this.#lostBy = error
     if (error === null) this.reader.feedEof()
     else
       this.reader.setException(new ConnectionLostError(`read from ${this.reader.peer}: expected more`, error))
     this.writer.connectionLost(error)
     this.onLost?.()
+  }
+
+  /** Why the connection is gone; null: it is not, or was closed in good order. */
+  get lostBy(): Error | null {
+    return this.#lostBy
+  }
+
+  /** True for what reads and writes throw because this very connection was lost. */
+  isOwnLoss(error: unknown): error is ConnectionLostError {
+    return error instanceof ConnectionLostError && this.#lostBy !== null && error.cause === this.#lostBy
   }
 
   close(): void {
@@ -85,6 +97,7 @@ export class StreamProtocol implements ConnectionEnd {
 export function checkStreamOptions(act: string, options: StreamOptions): void {
   checkSize(act, 'limitBytes', options.limitBytes)
   checkSize(act, 'hardLimitBytes', options.hardLimitBytes)
+  checkDuration(act, 'flushMs', options.flushMs)
   checkedMarks(act, options, {
     highWaterBytes: DEFAULT_HIGH_WATER_BYTES,
     lowWaterBytes: DEFAULT_LOW_WATER_BYTES,

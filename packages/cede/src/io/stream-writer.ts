@@ -10,10 +10,11 @@
  */
 import { ClosedError, MisuseError } from '../core/errors.ts'
 import { coroutine } from '../core/coroutine.ts'
+import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { wrongArgument } from '../core/misuse.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
-import { announce, mayFinishNow } from '../core/running.ts'
+import { announce, mayFinishNow, running } from '../core/running.ts'
 import { checkpoint } from '../core/sleep.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
@@ -34,6 +35,11 @@ export interface StreamWriterOptions {
    * empty buffer may be larger.
    */
   readonly hardLimitBytes?: number | undefined
+  /**
+   * After `close`, or the end of a server's handler: if the peer takes nothing of what is buffered for so many
+   * milliseconds, the connection is cut. Each byte it takes starts the time anew. Default: 60,000; `Infinity`: no limit.
+   */
+  readonly flushMs?: number | undefined
 }
 
 /** How a writer stands. Each state is final but the first two. */
@@ -69,6 +75,14 @@ type State =
  * })
  */
 export class StreamWriter {
+  static {
+    printsAs(
+      this.prototype,
+      (writer) =>
+        `StreamWriter(${writer.peer}, ${String(writer.bufferedBytes)} bytes to send, ${writer.#state})`,
+    )
+  }
+
   /** What carries the bytes. */
   readonly transport: Transport
   readonly #hardLimitBytes: number
@@ -76,6 +90,8 @@ export class StreamWriter {
   #error: Error | null = null
   /** More than the high-water mark is buffered. */
   #full = false
+  /** @internal A drain that has ended without waiting. */
+  spareDrain: Drain | null = null
   // These two are made when somebody waits: most connections never have them.
   #drains: Set<Drain> | null = null
   #ending: WaitQueue | null = null
@@ -84,6 +100,7 @@ export class StreamWriter {
   constructor(transport: Transport, options: StreamWriterOptions = {}) {
     this.transport = transport
     this.#hardLimitBytes = options.hardLimitBytes ?? DEFAULT_HARD_LIMIT_BYTES
+    if (options.flushMs !== undefined) transport.flushMs = options.flushMs
     const { highWaterBytes, lowWaterBytes } = options
     if (highWaterBytes !== undefined || lowWaterBytes !== undefined) this.setWaterMarks(options)
   }
@@ -140,16 +157,21 @@ export class StreamWriter {
       )
     }
     if (this.#state !== 'open') throw this.#unusable('write()')
-    const buffered = this.bufferedBytes
-    if (buffered > 0 && buffered + bytes.length > this.#hardLimitBytes) {
-      throw new LimitError(
-        `write() to ${this.peer}: expected no more than ${String(this.#hardLimitBytes)} bytes to be buffered (option ` +
-          `hardLimitBytes), found ${String(buffered)} and ${String(bytes.length)} more; write \`yield* writer.drain()\` after writing`,
-        this.#hardLimitBytes,
-        0,
-      )
-    }
+    // Unless it is full, no more than the high-water mark is buffered: what is must not be counted for each write.
+    if (this.#full || bytes.length > this.#hardLimitBytes - this.transport.writeMarks.highWaterBytes)
+      this.#checkHardLimit(bytes.length)
     this.transport.write(bytes)
+  }
+
+  #checkHardLimit(more: number): void {
+    const buffered = this.bufferedBytes
+    if (buffered === 0 || buffered + more <= this.#hardLimitBytes) return
+    throw new LimitError(
+      `write() to ${this.peer}: expected no more than ${String(this.#hardLimitBytes)} bytes to be buffered (option ` +
+        `hardLimitBytes), found ${String(buffered)} and ${String(more)} more; write \`yield* writer.drain()\` after writing`,
+      this.#hardLimitBytes,
+      0,
+    )
   }
 
   /**
@@ -170,7 +192,11 @@ export class StreamWriter {
    * @throws {ClosedError} if it was closed
    */
   drain(): Coroutine<void> {
-    return new Drain(this)
+    const spare = this.spareDrain
+    if (spare === null) return new Drain(this)
+    this.spareDrain = null
+    spare.claimed = false
+    return spare
   }
 
   /**
@@ -306,6 +332,8 @@ const closed = coroutine('waitClosed', function* (writer: StreamWriter): Generat
   yield* writer.untilClosed()
 })
 
+const DONE: IteratorReturnResult<void> = Object.freeze({ done: true, value: undefined })
+
 class Drain extends Leaf<void> {
   protected readonly writer: StreamWriter
   #task: Task | null = null
@@ -318,9 +346,16 @@ class Drain extends Leaf<void> {
   next(value?: unknown): IteratorResult<Suspension, void> {
     if (value === PROBE) return answerProbe()
     const drained = this.writer.drained()
-    if (this.#task !== null) return { done: true, value: undefined }
+    if (this.#task !== null) return DONE
     if (!drained) return announce(this)
-    return mayFinishNow() ? { done: true, value: undefined } : announce(GIVE_WAY)
+    if (!mayFinishNow()) return announce(GIVE_WAY)
+    this.neverWaited()
+    return DONE
+  }
+
+  /** It can be given out again: a loop that drains after each write makes one object. A second use is refused until then. */
+  protected neverWaited(): void {
+    if (running.runner!.debug === null) this.writer.spareDrain = this
   }
 
   park(task: Task): void {
@@ -342,6 +377,7 @@ class Drain extends Leaf<void> {
 }
 
 class Send extends Drain {
+  protected override neverWaited(): void {}
   #data: string | Uint8Array | null
 
   constructor(writer: StreamWriter, data: string | Uint8Array) {
@@ -360,7 +396,7 @@ class Send extends Drain {
       const data = this.#data
       this.#data = null
       this.writer.write(data)
-      if (this.writer.drained()) return { done: true, value: undefined }
+      if (this.writer.drained()) return DONE
     }
     return super.next(value)
   }

@@ -55,12 +55,24 @@ export class TransportLayer implements TransportEvents, InnerTransport {
     return this.below.bufferedBytes
   }
 
+  get leftBytes(): number {
+    return this.below.leftBytes
+  }
+
   get writeMarks(): WriteMarks {
     return this.below.writeMarks
   }
 
   set writeMarks(marks: WriteMarks) {
     this.below.writeMarks = marks
+  }
+
+  get flushMs(): number {
+    return this.below.flushMs
+  }
+
+  set flushMs(flushMs: number) {
+    this.below.flushMs = flushMs
   }
 
   get protocol(): AnyProtocol {
@@ -113,5 +125,12 @@ export class TransportLayer implements TransportEvents, InnerTransport {
 
   fail(error: Error): void {
     this.below.fail(error)
+  }
+
+  /** Closes as the one above all layers would: each of them can still send what it holds back. */
+  protected closeFromTop(): void {
+    const { above } = this
+    if (above instanceof TransportLayer) above.closeFromTop()
+    else this.close()
   }
 }

@@ -21,6 +21,7 @@ export interface WriteMarks {
 
 export const DEFAULT_HIGH_WATER_BYTES = 65_536
 export const DEFAULT_LOW_WATER_BYTES = 16_384
+export const DEFAULT_FLUSH_MS = 60_000
 
 /** A connection, as protocols see it. None of its methods suspends. */
 export interface Transport {
@@ -32,6 +33,11 @@ export interface Transport {
   readonly bufferedBytes: number
   /** When `pauseWriting` and `resumeWriting` are called. Setting checks at once. Default: 65,536 and 16,384. */
   writeMarks: WriteMarks
+  /**
+   * After `close`: if the peer takes nothing of what is buffered for so many milliseconds, the connection is cut. Each
+   * byte it takes starts the time anew. Default: 60,000; `Infinity`: no limit.
+   */
+  flushMs: number
   /** What is told of this connection. May be exchanged at any time; the new one is not told `connectionMade`. */
   protocol: AnyProtocol
   /** True from `close` or `abort` on, and when the connection is gone. */
@@ -89,6 +95,8 @@ export interface ConnectionEnd extends TransportEvents {
 
 /** A transport, as this library's own layers see it. */
 export interface InnerTransport extends Transport {
+  /** `bufferedBytes` to the byte, where that counts what is taken only when a whole write is. */
+  readonly leftBytes: number
   /** Like `abort`, but `connectionLost` is given `error`. */
   fail(error: Error): void
 }
@@ -110,7 +118,10 @@ export interface SocketSettings {
   readonly keepAliveMs: number | null
 }
 
-/** Where one socket of TCP listens or leads: an address, not a name. To listen, empty: every address. */
+/** As a host to listen at: all addresses of this machine, of both kinds if it has both. */
+export const EVERY_ADDRESS = ''
+
+/** Where one socket of TCP listens or leads: an address, not a name. */
 export interface TcpPlace {
   readonly host: string
   readonly port: number

@@ -9,7 +9,7 @@
  * The socket is bound under another name in the same directory and then renamed. So the change is one step, rights are set
  * before anybody can connect, and the host's own removal on closing, which does not look whose file it is, finds nothing.
  */
-import { chmodSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 
@@ -40,9 +40,9 @@ export class UnixSocketFile {
       done(null)
       return () => {}
     }
-    const tooLong = tooLongPath(this.path) ?? tooLongPath(this.boundPath)
-    if (tooLong !== null) {
-      done(tooLong)
+    const unusable = tooLongPath(this.path) ?? tooLongPath(this.boundPath) ?? noDirectory(this.path)
+    if (unusable !== null) {
+      done(unusable)
       return () => {}
     }
     let isSocket: boolean
@@ -119,7 +119,18 @@ function inUse(message: string): Error {
   return Object.assign(new Error(message), { code: 'EADDRINUSE' })
 }
 
-function tooLongPath(path: string): Error | null {
+/** The host would say that permission is denied. */
+function noDirectory(path: string): Error | null {
+  try {
+    statSync(dirname(path))
+    return null
+  } catch (error) {
+    return error as Error
+  }
+}
+
+/** The system would cut it off, and mean another file. */
+export function tooLongPath(path: string): Error | null {
   const bytes = Buffer.byteLength(path)
   if (bytes <= LONGEST_PATH_BYTES) return null
   return Object.assign(

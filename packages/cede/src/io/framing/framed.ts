@@ -5,7 +5,8 @@
  */
 import { wrongArgument } from '../../core/misuse.ts'
 import type { Coroutine } from '../../core/suspension.ts'
-import { Read, StreamReader } from '../stream-reader.ts'
+import { Read } from '../read.ts'
+import { StreamReader } from '../stream-reader.ts'
 import { StreamWriter } from '../stream-writer.ts'
 import type { Decoded, FrameCodec } from './frame-codec.ts'
 import { FrameSearch } from './frame-search.ts'
