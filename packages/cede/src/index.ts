@@ -67,4 +67,4 @@ export type { StreamOptions } from './io/stream-protocol.ts'
 export { StreamReader, type Separator, type StreamReaderOptions } from './io/stream-reader.ts'
 export { StreamWriter, type StreamWriterOptions } from './io/stream-writer.ts'
 // These take the place of the portable ones of the same names.
-export { run, Runner, type RunOptions } from './run.ts'
+export { currentDriver, run, Runner, type RunOptions } from './run.ts'

@@ -33,18 +33,38 @@ export interface RunOptions {
   readonly shuffleSeed?: number | undefined
 }
 
+/** A driver, and in words why it is this one. */
+export interface ChosenDriver {
+  readonly driver: Driver
+  readonly why: string
+}
+
 const loops = new WeakMap<Driver, Loop>()
 let threadLoop: Loop | null = null
+let whyThisDriver = ''
 /** Runners that have begun and not been closed, for dumps. */
 const liveRunners = new Set<RunnerCore>()
 
-function loopFor(options: RunOptions): Loop {
+function hostDriver(): ChosenDriver {
+  return { driver: new HostDriver(), why: 'it runs everywhere' }
+}
+
+/** The loop of this thread, on the driver that whoever is first chooses. */
+function loopOfThread(choose: () => ChosenDriver): Loop {
+  if (threadLoop === null) {
+    const { driver, why } = choose()
+    threadLoop = new Loop(driver)
+    whyThisDriver = why
+  }
+  return threadLoop
+}
+
+function loopFor(options: RunOptions, choose: () => ChosenDriver): Loop {
   const { driver, shuffleSeed } = options
   if (driver === undefined) {
     if (shuffleSeed !== undefined)
       throw new MisuseError('run(): shuffleSeed was expected together with a driver, found it alone')
-    threadLoop ??= new Loop(new HostDriver())
-    return threadLoop
+    return loopOfThread(choose)
   }
   let loop = loops.get(driver)
   if (loop === undefined) {
@@ -69,13 +89,17 @@ export class Runner extends RunnerCore {
   /** @throws {RangeError} if `cleanupGraceMs` is negative */
   constructor(options?: RunOptions)
   /** @internal */
-  constructor(options?: RunOptions, bridge?: ContextBridge | null)
-  constructor(options: RunOptions = {}, bridge: ContextBridge | null = null) {
+  constructor(options?: RunOptions, bridge?: ContextBridge | null, choose?: () => ChosenDriver)
+  constructor(
+    options: RunOptions = {},
+    bridge: ContextBridge | null = null,
+    choose: () => ChosenDriver = hostDriver,
+  ) {
     if (typeof options !== 'object' || options === null) {
       throw new MisuseError(`run(): options were expected to be an object, found ${nameOf(options)}`)
     }
     super({
-      loop: loopFor(options),
+      loop: loopFor(options, choose),
       exceptionHandler: options.exceptionHandler,
       defaultExceptionHandler: printReport,
       cleanupGraceMs: options.cleanupGraceMs,
@@ -177,7 +201,29 @@ export function dumpTasks(options?: DumpOptions): string {
   return describeTasks(tasks, options)
 }
 
-/** The name of the driver that programs of this thread run on. */
-export function currentDriver(): string {
-  return threadLoop?.driver.name ?? 'node'
+/** Which driver programs of a thread run on. */
+export interface DriverInfo {
+  /** `epoll`, `node`. */
+  readonly name: string
+  /** Why it is this one, in words. */
+  readonly why: string
+}
+
+/** @internal */
+export function driverOfThread(choose: () => ChosenDriver): DriverInfo {
+  const { driver } = loopOfThread(choose)
+  return { name: driver.name, why: whyThisDriver }
+}
+
+/**
+ * The driver that programs of this thread run on, and why it is this one.
+ *
+ * @example
+ * import { currentDriver } from 'cede'
+ *
+ * const { name, why } = currentDriver()
+ * console.log(`${name}: ${why}`)
+ */
+export function currentDriver(): DriverInfo {
+  return driverOfThread(hostDriver)
 }

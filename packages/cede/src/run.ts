@@ -6,12 +6,15 @@ import type { Context } from './core/context.ts'
 import { CancelledError } from './core/errors.ts'
 import type { Body } from './core/suspension.ts'
 import type { Task } from './core/task.ts'
+import { chooseDriver } from './drivers/choose-driver.ts'
 import { asyncLocalStorageBridge } from './interop/async-local-storage.ts'
 import { signalWatch, STOP_SIGNALS, type StopSignal } from './io/signals.ts'
 import {
+  driverOfThread,
   dumpTasks,
   runAlone,
   Runner as PortableRunner,
+  type DriverInfo,
   type RunOptions as PortableRunOptions,
 } from './run-portable.ts'
 
@@ -38,7 +41,7 @@ export class Runner extends PortableRunner {
 
   /** @throws {RangeError} if `cleanupGraceMs` is negative */
   constructor(options?: RunOptions) {
-    super(options, options?.asyncLocalStorage === false ? null : asyncLocalStorageBridge())
+    super(options, options?.asyncLocalStorage === false ? null : asyncLocalStorageBridge(), chooseDriver)
     this.#handleSignals = options?.handleSignals
   }
 
@@ -104,4 +107,18 @@ export class Runner extends PortableRunner {
  */
 export function run<T>(main: Body<T>, options?: RunOptions): Promise<Awaited<T>> {
   return runAlone(new Runner(options), main)
+}
+
+/**
+ * The driver that programs of this thread run on, and why it is this one. The environment variable CEDE_DRIVER (`epoll`
+ * or `node`) chooses; else it is `epoll` on Linux on Node, if the system lets it, and `node` everywhere else.
+ *
+ * @example
+ * import { currentDriver } from 'cede'
+ *
+ * const { name, why } = currentDriver()
+ * console.log(`${name}: ${why}`)
+ */
+export function currentDriver(): DriverInfo {
+  return driverOfThread(chooseDriver)
 }

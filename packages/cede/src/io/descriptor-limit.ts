@@ -25,6 +25,19 @@ export function firstReservedDescriptor(): number | null {
   return most - Math.min(LARGEST_RESERVE, Math.max(LEAST_RESERVE, Math.floor(most / 16)))
 }
 
+/** Why a connection was refused that came when only the reserve was left. */
+export function descriptorsSpent(reserved: number): Error {
+  const limit = String(descriptorLimit())
+  return Object.assign(
+    new Error(
+      `expected a file descriptor below ${String(reserved)} for the next connection, found all in use; the rest of ` +
+        `the ${limit} that this process may have is kept for everything else. Raise the limit (\`ulimit -n\`), or set ` +
+        'maxConnections below it',
+    ),
+    { code: 'EMFILE' },
+  )
+}
+
 function readLimit(): number | null {
   return fromProc() ?? fromReport()
 }

@@ -1,6 +1,8 @@
 /** Which network the coroutines of a loop use: that of its driver. */
 import type { Loop } from '../core/loop.ts'
 import { MisuseError } from '../core/errors.ts'
+import { EpollDriver } from '../drivers/epoll.ts'
+import { EpollNetwork } from './epoll-net.ts'
 import { MemoryNetwork } from './memory-net.ts'
 import { NodeNetwork } from './node-net.ts'
 import type { Network, Place } from './transport.ts'
@@ -30,7 +32,9 @@ export function memoryOf(loop: Loop): MemoryNetwork {
 }
 
 function newNetwork(act: string, loop: Loop): Network {
-  const { name } = loop.driver
+  const { driver } = loop
+  const { name } = driver
+  if (driver instanceof EpollDriver) return new EpollNetwork(loop, driver)
   if (name === 'node') return new NodeNetwork()
   // Real sockets would wait while a virtual clock runs on.
   if (name === 'sim') return memoryOf(loop)

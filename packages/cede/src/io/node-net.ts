@@ -27,7 +27,7 @@ import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import type { SocketAddress } from './address.ts'
 import { BaseTransport, FLUSH_BYTES } from './base-transport.ts'
-import { descriptorLimit, firstReservedDescriptor } from './descriptor-limit.ts'
+import { descriptorsSpent, firstReservedDescriptor } from './descriptor-limit.ts'
 import { systemResolver, type Resolver } from './resolver.ts'
 import {
   EVERY_ADDRESS,
@@ -497,18 +497,6 @@ function serve(
 function descriptorOf(socket: Socket): number {
   const { _handle: handle } = socket as unknown as { _handle?: { fd?: unknown } | null }
   return typeof handle?.fd === 'number' ? handle.fd : -1
-}
-
-function descriptorsSpent(reserved: number): Error {
-  const limit = String(descriptorLimit())
-  return Object.assign(
-    new Error(
-      `expected a file descriptor below ${String(reserved)} for the next connection, found all in use; the rest of ` +
-        `the ${limit} that this process may have is kept for everything else. Raise the limit (\`ulimit -n\`), or set ` +
-        'maxConnections below it',
-    ),
-    { code: 'EMFILE' },
-  )
 }
 
 function ignore(): void {}

@@ -1,0 +1,30 @@
+/** Which driver this thread runs on: epoll where it can be had, unless the environment says otherwise. */
+import { MisuseError } from '../core/errors.ts'
+import { EpollDriver } from './epoll.ts'
+import { HostDriver } from './host.ts'
+import { loadShim } from './shim.ts'
+
+export interface DriverChoice {
+  readonly driver: HostDriver
+  /** In words. */
+  readonly why: string
+}
+
+/**
+ * @param wanted what the environment says: `epoll`, `node`, or nothing
+ * @throws {MisuseError} if it says something else, or epoll cannot be had
+ */
+export function chooseDriver(wanted: string | undefined = process.env['CEDE_DRIVER']): DriverChoice {
+  if (wanted === 'node') return { driver: new HostDriver(), why: 'CEDE_DRIVER=node' }
+  if (wanted !== undefined && wanted !== '' && wanted !== 'epoll')
+    throw new MisuseError(`CEDE_DRIVER: \`epoll\` or \`node\` was expected, found \`${wanted}\``)
+  try {
+    const driver = new EpollDriver(loadShim())
+    return { driver, why: wanted === 'epoll' ? 'CEDE_DRIVER=epoll' : 'Linux on Node' }
+  } catch (error) {
+    // Only the first line: Node adds who has asked for the file.
+    const [found = ''] = String((error as Error).message).split('\n')
+    if (wanted === 'epoll') throw new MisuseError(`CEDE_DRIVER=epoll: the epoll driver was expected to work, found: ${found}`)
+    return { driver: new HostDriver(), why: `no epoll driver: ${found}` }
+  }
+}
