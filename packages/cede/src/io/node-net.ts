@@ -59,20 +59,41 @@ let answering = 0
 
 const TRANSPORT = Symbol('transport')
 
+const SHARED_BYTES = 65_536
+
 /**
  * The memory that all sockets read into; null where the host has no such thing. Node would make new memory of 64 KiB for
  * each read, which costs more than all that Cede does with a short message. What was read is copied out at once.
  */
-let shared: Buffer | null = readsIntoGivenMemory() ? Buffer.allocUnsafeSlow(65_536) : null
+let shared: Buffer | null = readsIntoGivenMemory() ? Buffer.allocUnsafeSlow(SHARED_BYTES) : null
 
 /** Bun and Deno take the option and do something of their own. */
 function readsIntoGivenMemory(): boolean {
   return process.versions['bun'] === undefined && process.versions['deno'] === undefined
 }
 
-/** Options of a socket that reads into the shared memory. */
+/** A read of so many bytes is worth memory of its own: copying it costs more. */
+const LARGE_READ_BYTES = 32_768
+
+/** A socket that falls silent keeps its memory: no more than so many have their own. */
+const MOST_OWNED_MEMORIES = 64
+
+let ownedMemories = 0
+
+/** What the socket that reads, or is made, right now gets as memory for its next read; undefined: the same again. */
+let nextMemory: Buffer | undefined
+
+function takeNextMemory(): Buffer {
+  const memory = nextMemory
+  nextMemory = undefined
+  return memory as Buffer
+}
+
+/** Options of a socket that reads into the shared memory; to be used at once. */
 function readingOptions(): Pick<NetConnectOpts, 'onread'> {
-  return shared === null ? {} : { onread: { buffer: shared, callback: socketRead } }
+  if (shared === null) return {}
+  nextMemory = shared
+  return { onread: { buffer: takeNextMemory, callback: socketRead } }
 }
 
 interface WithHandle {
@@ -105,6 +126,8 @@ interface OwnedSocket extends Socket {
 
 class NodeTransport extends BaseTransport {
   readonly #socket: OwnedSocket
+  /** @internal */
+  ownsMemory = false
   #local: SocketAddress | null
   #flowing = false
   #error: Error | null = null
@@ -229,6 +252,13 @@ class NodeTransport extends BaseTransport {
     cutSocket(this.#socket, this.remoteAddress)
   }
 
+  /** @internal The next read goes into memory of its own. */
+  setOwnsMemory(owns: boolean): void {
+    if (owns === this.ownsMemory) return
+    this.ownsMemory = owns
+    ownedMemories += owns ? 1 : -1
+  }
+
   /** @internal */
   socketReceived(chunk: Buffer): void {
     if (this.closing) this.#unread = true
@@ -247,15 +277,27 @@ class NodeTransport extends BaseTransport {
 
   /** @internal */
   socketClosed(): void {
+    this.setOwnsMemory(false)
     this.#linger?.cancel()
     this.lost(this.#error)
   }
 }
 
-/** The bytes leave the shared memory before the next socket is read. A connection that is refused has no transport. */
+/**
+ * What was read leaves the shared memory before the next socket is read. A socket that reads much at once is given memory
+ * of its own for the next time, which is then handed on as it is.
+ */
 function socketRead(this: Socket, bytes: number, memory: Buffer): boolean {
   const { [TRANSPORT]: transport } = this as Partial<OwnedSocket>
-  transport?.socketReceived(copyOf(memory, bytes))
+  // A connection that is refused.
+  if (transport === undefined) return true
+  const large = bytes >= LARGE_READ_BYTES
+  const own = transport.ownsMemory
+  if (large ? own || ownedMemories < MOST_OWNED_MEMORIES : own) {
+    nextMemory = large ? Buffer.allocUnsafeSlow(SHARED_BYTES) : shared!
+    transport.setOwnsMemory(large)
+  }
+  transport.socketReceived(large && own ? memory.subarray(0, bytes) : copyOf(memory, bytes))
   return true
 }
 
