@@ -56,7 +56,7 @@ export const HUNG_UP = 0x010
 /** The peer has ended its direction. */
 export const PEER_ENDED = 0x2000
 /** Tells changes only: what was told once is not told again before there is more of it. */
-export const EDGES = 0x8000_0000 | 0
+export const EDGES: number = 0x8000_0000 | 0
 
 /** Bits of `listenTcp`. */
 export const REUSE_PORT = 1

@@ -1,4 +1,5 @@
 /** TCP and Unix sockets on the epoll driver: how they listen, are accepted, connect, and are refused. */
+import { AsyncResource } from 'node:async_hooks'
 import type { Loop } from '../core/loop.ts'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
@@ -205,6 +206,8 @@ class EpollListener implements Listener, Watcher {
   readonly #events: ListenEvents
   /** The first descriptor that is not for connections. */
   readonly #reserved: number
+  /** Connections come in the context in which listening began, as they do in Node: AsyncLocalStorage of handlers. */
+  readonly #resource = new AsyncResource('CedeListener', { requireManualDestroy: true })
   #pause: TimerHandle | null = null
   #closed = false
 
@@ -232,7 +235,7 @@ class EpollListener implements Listener, Watcher {
     const { shim } = this.#driver
     for (let accepts = 0; accepts < MOST_ACCEPTS && !this.#closed; accepts++) {
       const socket = shim.accept(this.#socket, addressMemory)
-      if (socket >= 0) this.#accepted(socket)
+      if (socket >= 0) this.#resource.runInAsyncScope(this.#accepted, this, socket)
       else if (socket === -EAGAIN) return
       else if (NO_ROOM.has(socket) || NO_LISTENER.has(socket)) {
         this.#rest(systemError(socket, 'accept'))
@@ -268,6 +271,7 @@ class EpollListener implements Listener, Watcher {
     if (this.#closed) return
     this.#closed = true
     this.#pause?.cancel()
+    this.#resource.emitDestroy()
     this.#driver.forget(this.#token)
     this.#driver.shim.close(this.#socket)
     this.#driver.need(false)
