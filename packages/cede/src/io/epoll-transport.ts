@@ -165,7 +165,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
     if ((bits & ENDING) !== 0) this.#endIsNear = true
     if ((bits & (READABLE | ENDING)) !== 0) this.#readable = true
     if (this.#queuedBytes > 0 && (bits === 0 || (bits & (WRITABLE | BROKEN | HUNG_UP)) !== 0)) this.#sendQueued()
-    if (!this.#readable) return
+    if (!this.#readable || this.#broken !== null) return
     if (this.#flowing) this.#read()
     else if (this.#shutting) this.#readAway()
   }
