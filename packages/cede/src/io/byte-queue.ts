@@ -12,8 +12,8 @@ import { bufferView } from './buffer-view.ts'
 const SMALL_CHUNK = 2_048
 const FIRST_BLOCK = 1_024
 const LARGEST_BLOCK = 65_536
-/** Memory that a piece may keep alive whatever its size: as much as Node's own pool of small buffers. */
-const CHEAP_TO_KEEP = 8_192
+/** Memory that a piece may keep alive whatever its size: twice as much as Node's own pool of small buffers. */
+export const CHEAP_TO_KEEP = 16_384
 
 /** Shared by all queues that are empty: most are, most of the time. */
 const EMPTY: Buffer[] = []

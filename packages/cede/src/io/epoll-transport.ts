@@ -33,11 +33,12 @@ import {
 import type { SocketAddress } from './address.ts'
 import { BaseTransport } from './base-transport.ts'
 import { bufferView } from './buffer-view.ts'
+import { CHEAP_TO_KEEP } from './byte-queue.ts'
 import { localAddressOf, UNKNOWN } from './system-address.ts'
 import type { TransportEvents } from './transport.ts'
 
-/** What somebody keeps a view of stays as a whole. */
-const SLAB_BYTES = 16_384
+/** What somebody keeps a view of stays as a whole: so it is no more than what may be kept. */
+const SLAB_BYTES = CHEAP_TO_KEEP
 /** A slab with less room is not offered any more. */
 const LEAST_OFFER = 2_048
 /** What a socket that has much is offered. */
