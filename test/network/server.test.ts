@@ -521,6 +521,11 @@ test('options that are none are told at the call, with what to write', () => {
     MisuseError,
   )
   told(() => starting(wait, { port: 0, host: null }), /expected a host .* found null/, MisuseError)
+  told(
+    () => connecting({ port: 80, host: ['127.0.0.1', '::1'] }),
+    /expected one host, found an array.*several are for servers/,
+    MisuseError,
+  )
   told(() => connecting({ port: '80' }), /from 0 to 65535, found a string \("80"\)$/, RangeError)
   told(() => connecting({ port: 65_536 }), /from 0 to 65535, found 65536$/, RangeError)
 })

@@ -75,4 +75,3 @@ class Attempt extends Leaf<void> {
     return { what: `a connection to ${this.#address}` }
   }
 }
-

@@ -7,6 +7,7 @@ import { CallSite } from './call-site.ts'
 import { connected } from './connected.ts'
 import {
   checkConnectOptions,
+  checkOneHost,
   endpointOf,
   optionsBeside,
   type ConnectOptions,
@@ -69,6 +70,7 @@ export function createConnection<P extends AnyProtocol>(
 ): Coroutine<{ readonly transport: Transport; readonly protocol: P }> {
   checkMaker(ACT, makeProtocol)
   const given: CreateConnectionOptions = optionsBeside(ACT, where, options)
+  checkOneHost(ACT, where)
   checkConnectOptions(ACT, given)
   checkPolicies(ACT, given.policies)
   const endpoint = endpointOf(ACT, where, given)

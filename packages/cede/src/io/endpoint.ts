@@ -137,6 +137,13 @@ export function optionsBeside<O extends object>(act: string, where: unknown, opt
   throw wrongArgument(act, 'options', options, `write \`${callOf(act)}{ host, port })\``)
 }
 
+/** @throws {MisuseError} if several hosts are given where one is meant */
+export function checkOneHost(act: string, where: unknown): void {
+  const host = (where as { host?: unknown } | null | undefined)?.host
+  if (!Array.isArray(host)) return
+  throw wrongArgument(act, 'one host', host, 'several are for servers; a name may have several addresses')
+}
+
 function isEndpoint(value: object): value is Endpoint {
   const { connect, listen } = value as Partial<Endpoint>
   return typeof connect === 'function' && typeof listen === 'function'

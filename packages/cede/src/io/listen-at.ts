@@ -77,4 +77,3 @@ function addressOfPlace(place: Place): string {
     return formatAddress({ host: place.host === EVERY_ADDRESS ? '*' : place.host, port: place.port })
   return formatAddress({ host: '', port: 0, ...place })
 }
-

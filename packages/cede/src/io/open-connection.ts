@@ -6,6 +6,7 @@ import { CallSite } from './call-site.ts'
 import { connected } from './connected.ts'
 import {
   checkConnectOptions,
+  checkOneHost,
   endpointOf,
   optionsBeside,
   type ConnectOptions,
@@ -76,6 +77,7 @@ export function openConnection(
 ): Coroutine<Connection>
 export function openConnection(where: unknown, options?: ConnectionOptions): Coroutine<Connection> {
   const given: ConnectionOptions = optionsBeside(ACT, where, options)
+  checkOneHost(ACT, where)
   checkConnectOptions(ACT, given)
   checkStreamOptions(ACT, given)
   checkPolicies(ACT, given.policies)

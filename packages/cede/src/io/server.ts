@@ -195,11 +195,11 @@ class Served implements ServerConnection, Member, TaskOwner {
   }
 
   close(): void {
-    this.writer.close()
+    this.#protocol.close()
   }
 
   abort(): void {
-    this.writer.abort()
+    this.#protocol.abort()
   }
 }
 
