@@ -29,7 +29,12 @@ const flags = [
 ]
 // What these would add is different in every C library.
 const freestanding = ['-nostdlib', '-s', '-fno-stack-protector', '-U_FORTIFY_SOURCE']
-const sanitizing = ['-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
+const sanitizing = [
+  '-g',
+  '-fno-omit-frame-pointer',
+  '-fsanitize=address,undefined',
+  '-fno-sanitize-recover=undefined',
+]
 
 const options = new Set(process.argv.slice(2))
 const known = ['--all', '--if-possible', '--sanitize']
@@ -81,8 +86,14 @@ function works(compiler: string): boolean {
 
 /** They come with Node, where it is not packaged apart from them. */
 function headers(): string {
-  const places = [join(dirname(process.execPath), '../include/node'), '/usr/include/node', '/usr/local/include/node']
+  const places = [
+    join(dirname(process.execPath), '../include/node'),
+    '/usr/include/node',
+    '/usr/local/include/node',
+  ]
   const found = places.find((place) => existsSync(join(place, 'node_api.h')))
   if (found !== undefined) return found
-  throw new Error(`the headers of Node-API (node_api.h) were expected in one of ${places.join(', ')}, found them in none`)
+  throw new Error(
+    `the headers of Node-API (node_api.h) were expected in one of ${places.join(', ')}, found them in none`,
+  )
 }

@@ -440,7 +440,7 @@ static napi_value unwatch(napi_env env, napi_callback_info info) {
 /*
  * read(socket, memory: Uint8Array, start, length): bytes
  *
- * Receives up to `length` bytes to `start` of `memory`. 0: the peer has ended its direction (or length is 0). EAGAIN:
+ * Receives up to `length` bytes to `start` of `memory`. 0: the peer has ended its direction. EAGAIN:
  * nothing is there; ECONNRESET, ETIMEDOUT, ...: the connection broke.
  */
 static napi_value read_call(napi_env env, napi_callback_info info) {

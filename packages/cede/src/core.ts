@@ -48,11 +48,4 @@ export { shield, withScope } from './flow/with-scope.ts'
 export { abortSignal, withSignal } from './interop/abort-signal.ts'
 export { fromAsyncIterable, type AsyncIterableReader } from './interop/async-iterable.ts'
 export { until, type UntilOptions } from './interop/until.ts'
-export {
-  currentDriver,
-  dumpTasks,
-  run,
-  Runner,
-  type DriverInfo,
-  type RunOptions,
-} from './run-portable.ts'
+export { currentDriver, dumpTasks, run, Runner, type DriverInfo, type RunOptions } from './run-portable.ts'

@@ -21,15 +21,7 @@ import { markAsUntransferable } from 'node:worker_threads'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import { systemError, type EpollDriver, type Watcher } from '../drivers/epoll.ts'
-import {
-  BROKEN,
-  EAGAIN,
-  EDGES,
-  HUNG_UP,
-  PEER_ENDED,
-  READABLE,
-  WRITABLE,
-} from '../drivers/shim.ts'
+import { BROKEN, EAGAIN, EDGES, HUNG_UP, PEER_ENDED, READABLE, WRITABLE } from '../drivers/shim.ts'
 import type { SocketAddress } from './address.ts'
 import { BaseTransport } from './base-transport.ts'
 import { bufferView } from './buffer-view.ts'
@@ -165,7 +157,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
     }
     if ((bits & ENDING) !== 0) this.#endIsNear = true
     if ((bits & (READABLE | ENDING)) !== 0) this.#readable = true
-    if (this.#queuedBytes > 0 && (bits === 0 || (bits & (WRITABLE | BROKEN | HUNG_UP)) !== 0)) this.#sendQueued()
+    if (this.#queuedBytes > 0 && (bits === 0 || (bits & (WRITABLE | BROKEN | HUNG_UP)) !== 0))
+      this.#sendQueued()
     if (!this.#readable || this.#broken !== null) return
     if (this.#flowing) this.#read()
     else if (this.#shutting) this.#readAway()
@@ -293,7 +286,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
     const { shim } = this.#driver
     const count = chunks.length
     if (count === 1) return shim.write(this.#socket, chunks[0]!, 0, bytes)
-    if (bytes > scratch.length || bytes > count * SMALL_PIECE) return shim.writeMany(this.#socket, chunks, 0, 0)
+    if (bytes > scratch.length || bytes > count * SMALL_PIECE)
+      return shim.writeMany(this.#socket, chunks, 0, 0)
     let end = 0
     for (let i = 0; i < count; i++) {
       const chunk = chunks[i]!

@@ -21,7 +21,8 @@ export function writtenAddress(): SocketAddress {
   const family = numbers[0]!
   const end = TEXT_START + numbers[2]!
   if (family === FAMILY_NONE) return UNKNOWN
-  if (family === FAMILY_UNIX) return { host: '', port: 0, path: addressMemory.toString('utf8', TEXT_START, end) }
+  if (family === FAMILY_UNIX)
+    return { host: '', port: 0, path: addressMemory.toString('utf8', TEXT_START, end) }
   const text = addressMemory.toString('latin1', TEXT_START, end)
   const host = text.startsWith(MAPPED_IPV4) && text.includes('.') ? text.slice(MAPPED_IPV4.length) : text
   return { host, port: numbers[1]! }
