@@ -29,12 +29,14 @@ function* hold() {
   yield* sleepForever()
 }
 
-/** Connects, and waits until the server has the connection. */
+/** Connects, and waits until the server has the connection and its handler has begun. */
 function* served(server: Server) {
   const before = server.connections.length
   const connection = yield* connectTo(server)
   yield* untilTrue(
-    () => server.connections.length > before && server.connections.every(({ task }) => task !== null),
+    () =>
+      server.connections.length > before &&
+      server.connections.every(({ task }) => task !== null && task.status !== 'ready'),
   )
   return connection
 }

@@ -257,7 +257,7 @@ test('what cannot be watched is an error of the system, and takes no place', { s
 
 test('errors look like those of Node', () => {
   const error = systemError(-98, 'listen', '127.0.0.1:80')
-  assert.equal(error.message, 'listen EADDRINUSE: address already in use 127.0.0.1:80')
+  assert.equal(error.message, 'listen EADDRINUSE 127.0.0.1:80')
   assert.deepEqual([error.code, error.errno, error.syscall], ['EADDRINUSE', -98, 'listen'])
-  assert.equal(systemError(-9_999, 'read').message, 'read errno 9999: unknown error')
+  assert.equal(systemError(-9_999, 'read').message, 'read errno 9999')
 })

@@ -197,7 +197,7 @@ function checked(result: number, call: string): number {
  * @param where what it was about, e.g. an address
  */
 export function systemError(result: number, call: string, where = ''): NodeJS.ErrnoException {
-  const [code, description] = getSystemErrorMap().get(result) ?? [`errno ${String(-result)}`, 'unknown error']
-  const message = `${call} ${code}: ${description}${where === '' ? '' : ` ${where}`}`
+  const [code] = getSystemErrorMap().get(result) ?? [`errno ${String(-result)}`]
+  const message = where === '' ? `${call} ${code}` : `${call} ${code} ${where}`
   return Object.assign(new Error(message), { errno: result, code, syscall: call })
 }
