@@ -31,11 +31,11 @@ function* hold() {
 
 /** Connects, and waits until the server has the connection and its handler has begun. */
 function* served(server: Server) {
-  const before = server.connections.length
+  const before = new Set(server.connections)
   const connection = yield* connectTo(server)
   yield* untilTrue(
     () =>
-      server.connections.length > before &&
+      server.connections.some((one) => !before.has(one)) &&
       server.connections.every(({ task }) => task !== null && task.status !== 'ready'),
   )
   return connection
