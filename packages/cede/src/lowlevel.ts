@@ -1,5 +1,5 @@
 /** The door for library authors: what operations, drivers and instruments are made of. */
-export type { Clock, Driver, DriverHost } from './core/driver.ts'
+export type { Clock, Descriptors, Direction, Driver, DriverHost } from './core/driver.ts'
 export type { Instrument } from './core/instrument.ts'
 export { Leaf } from './core/leaf.ts'
 export { answerProbe, PROBE } from './core/probe.ts'

@@ -10,7 +10,7 @@ export interface Clock {
 }
 
 export interface Driver extends Clock {
-  /** For `currentDriver()` and messages: `node`, `sim`. */
+  /** For `currentDriver()` and messages: `epoll`, `node`, `sim`. */
   readonly name: string
   /** Called once by the loop that owns the driver, before anything else. */
   attach(host: DriverHost): void
@@ -22,6 +22,23 @@ export interface Driver extends Clock {
   afterMicrotasks(done: () => void): void
   /** While true, an alarm keeps the process alive. */
   hold(active: boolean): void
+  /** For `addReader` and `addWriter`; a driver that cannot watch descriptors of others has none. */
+  readonly descriptors?: Descriptors | undefined
+}
+
+export type Direction = 'read' | 'write'
+
+/** Watches descriptors that belong to somebody else. While the driver is held they keep the process alive. */
+export interface Descriptors {
+  /**
+   * Calls `ready` again and again, from outside of any step, while the descriptor can be read, or written; also if it is
+   * broken or has ended. Replaces the one there was for this direction.
+   *
+   * @throws {Error} what the system says: it is no descriptor, or one of a kind that cannot be watched
+   */
+  watch(descriptor: number, direction: Direction, ready: () => void): void
+  /** @returns false if it was not watched */
+  unwatch(descriptor: number, direction: Direction): boolean
 }
 
 export interface DriverHost {

@@ -10,7 +10,7 @@
  */
 import { inheritContext, setCallbackContext, setEnteredContext } from './context.ts'
 import { makesCoroutines } from './coroutine.ts'
-import type { Driver } from './driver.ts'
+import type { Descriptors, Direction, Driver } from './driver.ts'
 import { ClosedError, MisuseError } from './errors.ts'
 import type { Future } from './future.ts'
 import { printsAs } from './inspect.ts'
@@ -36,6 +36,10 @@ export interface LoopOptions {
   readonly shuffleSeed?: number | undefined
 }
 
+interface Told {
+  handle: Handle | null
+}
+
 const SYSTEM: CallbackScope = { runner: null, context: null, captured: null }
 
 export class Loop {
@@ -53,6 +57,8 @@ export class Loop {
   /** Passes begun so far. */
   passes = 0
   readonly #runners = new Set<Runner>()
+  /** Of descriptors that are watched: the callback that is to run. */
+  readonly #told: Readonly<Record<Direction, Map<number, Told>>> = { read: new Map(), write: new Map() }
   readonly #random: (() => number) | null
   /** Inside a turn, or one was asked for. */
   #awake = false
@@ -233,6 +239,80 @@ export class Loop {
     )
     this.armAt(handle, whenMs, 'callAt()')
     return handle
+  }
+
+  /**
+   * Calls `callback` in a pass of the loop whenever `descriptor` can be read: something is there, or it has ended or is
+   * broken. Again and again, until it was read or the reader is removed; so the callback should read. Replaces the reader
+   * there was. The descriptor stays the caller's, who removes the reader before closing it.
+   *
+   * @param descriptor the number of anything the system can poll: a pipe, a terminal, a socket
+   * @throws {MisuseError} if the driver cannot do that (`currentDriver()`: only `epoll` can)
+   * @throws {Error} what the system says, e.g. with code EPERM for a plain file
+   *
+   * @example
+   * ```ts check
+   * import { getRunningLoop, run, sleepForever } from 'cede'
+   * import { readSync } from 'node:fs'
+   *
+   * await run(function* () {
+   *   const memory = Buffer.alloc(1024)
+   *   getRunningLoop().addReader(0, () => console.log(`${readSync(0, memory)} bytes from standard input`))
+   *   yield* sleepForever()
+   * })
+   * ```
+   */
+  addReader(descriptor: number, callback: Callback): void {
+    this.#watchDescriptor('addReader()', descriptor, 'read', callback)
+  }
+
+  /** As `addReader`, for writing: whenever the descriptor takes more. */
+  addWriter(descriptor: number, callback: Callback): void {
+    this.#watchDescriptor('addWriter()', descriptor, 'write', callback)
+  }
+
+  /** @returns false if there was none */
+  removeReader(descriptor: number): boolean {
+    return this.#unwatchDescriptor('removeReader()', descriptor, 'read')
+  }
+
+  /** @returns false if there was none */
+  removeWriter(descriptor: number): boolean {
+    return this.#unwatchDescriptor('removeWriter()', descriptor, 'write')
+  }
+
+  #watchDescriptor(act: string, descriptor: number, direction: Direction, callback: Callback): void {
+    const checked = checkedCallback(act, callback)
+    const descriptors = this.#descriptors(act)
+    const scope = this.callbackScope(running.runner)
+    const told: Told = { handle: null }
+    const once = (): void => {
+      told.handle = null
+      checked()
+    }
+    Object.defineProperty(once, 'name', { value: checked.name })
+    descriptors.watch(descriptor, direction, () => {
+      // It is told again before the callback had its pass.
+      if (told.handle !== null) return
+      told.handle = new Handle(this, once, scope)
+      this.schedule(told.handle)
+    })
+    this.#told[direction].get(descriptor)?.handle?.cancel()
+    this.#told[direction].set(descriptor, told)
+  }
+
+  #unwatchDescriptor(act: string, descriptor: number, direction: Direction): boolean {
+    const removed = this.#descriptors(act).unwatch(descriptor, direction)
+    // It may be told already: whoever has removed it is not called any more.
+    this.#told[direction].get(descriptor)?.handle?.cancel()
+    this.#told[direction].delete(descriptor)
+    return removed
+  }
+
+  #descriptors(act: string): Descriptors {
+    const { descriptors, name } = this.driver
+    if (descriptors !== undefined) return descriptors
+    throw new MisuseError(`${act}: a driver that watches descriptors was expected (epoll), found \`${name}\``)
   }
 
   /** @internal `callSoon` in what was captured when the callback was registered. */

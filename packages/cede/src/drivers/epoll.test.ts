@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as polled } from 'node:timers/promises'
 import type { DriverHost } from '../core/driver.ts'
-import { EpollDriver, systemError, type Watcher } from './epoll.ts'
+import { EpollDriver, type Watcher } from './epoll.ts'
 import { EDGES, loadShim, READABLE, WRITABLE, type Shim } from './shim.ts'
+import { systemError } from './system-error.ts'
 
 let shim!: Shim
 let skip: string | false = false

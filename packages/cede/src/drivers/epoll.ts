@@ -15,9 +15,10 @@
  * the same batch may be followed by a new connection with the same number. So events carry a token, a place in a table
  * and a generation that changes whenever the place is given up: what was meant for the old one finds nobody.
  */
-import { getSystemErrorMap } from 'node:util'
+import { DescriptorTable } from './descriptor-table.ts'
 import { HostDriver } from './host.ts'
 import type { Shim } from './shim.ts'
+import { systemError } from './system-error.ts'
 
 /** Told what has happened to a descriptor; outside of any step, and may be closed in there. */
 export interface Watcher {
@@ -47,6 +48,7 @@ export class EpollDriver extends HostDriver {
   readonly #freePlaces: number[] = []
   /** Watchers for whom the process must stay alive. */
   #needed = 0
+  readonly descriptors: DescriptorTable = new DescriptorTable(this)
   /** Those who were not done when they stopped. */
   #unfinished: Watcher[] = []
   /** Looks, and events, since libuv called. */
@@ -69,6 +71,11 @@ export class EpollDriver extends HostDriver {
   /** How many descriptors are watched. */
   get watched(): number {
     return this.#watchers.length - this.#freePlaces.length
+  }
+
+  override hold(active: boolean): void {
+    super.hold(active)
+    this.descriptors.hold(active)
   }
 
   // ------------------------------------------------------------------ events
@@ -188,16 +195,4 @@ function throwLater(error: unknown): void {
 function checked(result: number, call: string): number {
   if (result < 0) throw systemError(result, call)
   return result
-}
-
-/**
- * The error of a system call as Node makes them.
- *
- * @param result the negative errno
- * @param where what it was about, e.g. an address
- */
-export function systemError(result: number, call: string, where = ''): NodeJS.ErrnoException {
-  const [code] = getSystemErrorMap().get(result) ?? [`errno ${String(-result)}`]
-  const message = where === '' ? `${call} ${code}` : `${call} ${code} ${where}`
-  return Object.assign(new Error(message), { errno: result, code, syscall: call })
 }

@@ -297,7 +297,7 @@ shimTest('what is closed is closed once, and nothing is closed that is not ours'
 shimTest('memory that was given away is EINVAL, not a crash', () => {
   const [client, server] = pair()
   const memory = bytes(64)
-  structuredClone(memory, { transfer: [memory.buffer] })
+  structuredClone(memory, { transfer: [memory.buffer as ArrayBuffer] })
   assert.equal(shim.read(server, memory, 0, 64), -EINVAL)
   assert.equal(shim.write(client, memory, 0, 64), -EINVAL)
   closeAll(client, server)

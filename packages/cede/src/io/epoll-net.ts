@@ -3,7 +3,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Loop } from '../core/loop.ts'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
-import { systemError, type EpollDriver, type Watcher } from '../drivers/epoll.ts'
+import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
 import {
   EAGAIN,
   EDGES,
@@ -14,6 +14,7 @@ import {
   REUSE_PORT,
   WRITABLE,
 } from '../drivers/shim.ts'
+import { systemError } from '../drivers/system-error.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import { descriptorsSpent, firstReservedDescriptor } from './descriptor-limit.ts'
 import { EpollTransport } from './epoll-transport.ts'
