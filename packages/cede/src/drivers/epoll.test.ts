@@ -38,9 +38,9 @@ interface Bench {
   readonly loop: TestLoop
   readonly diary: string[]
   /** Two ends of a connection. */
-  pair(): readonly [number, number]
+  readonly pair: () => readonly [number, number]
   /** Writes down what it is told. */
-  watcher(name: string, then?: (bits: number) => void): Watcher
+  readonly watcher: (name: string, then?: (bits: number) => void) => Watcher
 }
 
 const ADDRESS = Buffer.alloc(128)

@@ -5,46 +5,46 @@
 import { createRequire } from 'node:module'
 
 export interface Shim {
-  openPoller(events: Int32Array, callback: (count: number) => boolean): number
-  closePoller(poller: number): number
-  referPoller(poller: number, needed: boolean): number
-  watch(poller: number, descriptor: number, bits: number, token: number): number
-  rewatch(poller: number, descriptor: number, bits: number, token: number): number
-  unwatch(poller: number, descriptor: number): number
+  readonly openPoller: (events: Int32Array, callback: (count: number) => boolean) => number
+  readonly closePoller: (poller: number) => number
+  readonly referPoller: (poller: number, needed: boolean) => number
+  readonly watch: (poller: number, descriptor: number, bits: number, token: number) => number
+  readonly rewatch: (poller: number, descriptor: number, bits: number, token: number) => number
+  readonly unwatch: (poller: number, descriptor: number) => number
 
-  read(socket: number, memory: Uint8Array, start: number, length: number): number
-  write(socket: number, memory: Uint8Array, start: number, length: number): number
-  writeMany(socket: number, list: readonly Uint8Array[], first: number, start: number): number
-  endWriting(socket: number): number
-  close(descriptor: number): number
-  reset(socket: number): number
+  readonly read: (socket: number, memory: Uint8Array, start: number, length: number) => number
+  readonly write: (socket: number, memory: Uint8Array, start: number, length: number) => number
+  readonly writeMany: (socket: number, list: readonly Uint8Array[], first: number, start: number) => number
+  readonly endWriting: (socket: number) => number
+  readonly close: (descriptor: number) => number
+  readonly reset: (socket: number) => number
 
-  listenTcp(
+  readonly listenTcp: (
     host: string,
     port: number,
     backlog: number,
     noDelay: boolean,
     keepAliveSeconds: number,
     bits: number,
-  ): number
-  listenUnix(path: string, backlog: number): number
-  accept(socket: number, address: Uint8Array): number
-  connectTcp(
+  ) => number
+  readonly listenUnix: (path: string, backlog: number) => number
+  readonly accept: (socket: number, address: Uint8Array) => number
+  readonly connectTcp: (
     host: string,
     port: number,
     localHost: string,
     localPort: number,
     noDelay: boolean,
     keepAliveSeconds: number,
-  ): number
-  connectUnix(path: string): number
-  socketError(socket: number): number
-  setNoDelay(socket: number, on: boolean): number
-  setKeepAlive(socket: number, on: boolean, seconds: number): number
-  localAddress(socket: number, address: Uint8Array): number
-  remoteAddress(socket: number, address: Uint8Array): number
+  ) => number
+  readonly connectUnix: (path: string) => number
+  readonly socketError: (socket: number) => number
+  readonly setNoDelay: (socket: number, on: boolean) => number
+  readonly setKeepAlive: (socket: number, on: boolean, seconds: number) => number
+  readonly localAddress: (socket: number, address: Uint8Array) => number
+  readonly remoteAddress: (socket: number, address: Uint8Array) => number
 
-  openDescriptors(): number
+  readonly openDescriptors: () => number
 }
 
 /** Bits of epoll. */
