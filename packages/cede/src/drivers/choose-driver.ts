@@ -23,7 +23,7 @@ export function chooseDriver(wanted: string | undefined = process.env['CEDE_DRIV
     return { driver, why: wanted === 'epoll' ? 'CEDE_DRIVER=epoll' : 'Linux on Node' }
   } catch (error) {
     // Only the first line: Node adds who has asked for the file.
-    const [found = ''] = String((error as Error).message).split('\n')
+    const [found = ''] = (error as Error).message.split('\n')
     if (wanted === 'epoll')
       throw new MisuseError(`CEDE_DRIVER=epoll: the epoll driver was expected to work, found: ${found}`)
     return { driver: new HostDriver(), why: `no epoll driver: ${found}` }
