@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as afterImmediates } from 'node:timers/promises'
 import { Runner, type ExceptionContext, type Operation, type RunOptions } from 'cede'
+import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
 import { WaitAudit } from '../support/wait-audit.ts'
 
 export interface OnlineOptions extends RunOptions {
@@ -19,10 +20,13 @@ const ROUNDS = 200
 
 export async function online<T>(main: () => Operation<T>, options: OnlineOptions = {}): Promise<Awaited<T>> {
   const { reports = [], ...runOptions } = options
-  const before = openSockets()
   const waits = new WaitAudit(false)
   const runner = new Runner({ ...runOptions, exceptionHandler: (context) => void reports.push(context) })
   const loop = runner.getLoop()
+  const { driver } = loop
+  const ours = (): number => (driver instanceof EpollDriver ? driver.watched : 0)
+  const openSockets = (): number => ours() + hostSockets()
+  const before = openSockets()
   const unwatch = loop.addInstrument(waits)
   let value: Awaited<T>
   try {
@@ -33,7 +37,8 @@ export async function online<T>(main: () => Operation<T>, options: OnlineOptions
   }
   for (let round = 0; round < ROUNDS && openSockets() > before; round++) await afterImmediates()
   const problems = [...waits.problems, ...waits.unended()]
-  if (openSockets() > before) problems.push(`open: ${process.getActiveResourcesInfo().join(', ')}`)
+  if (openSockets() > before)
+    problems.push(`open: ${process.getActiveResourcesInfo().join(', ')}, ${ours()} of epoll`)
   for (const timer of loop.timers) problems.push(`a timer is still armed for ${timer.deadlineMs} ms`)
   if (options.reports === undefined) {
     problems.push(...reports.map(({ message, error }) => `told: ${message}: ${String(error)}`))
@@ -42,6 +47,6 @@ export async function online<T>(main: () => Operation<T>, options: OnlineOptions
   return value
 }
 
-function openSockets(): number {
+function hostSockets(): number {
   return process.getActiveResourcesInfo().filter((kind) => /TCP|Pipe/.test(kind)).length
 }

@@ -55,6 +55,7 @@ function loopOfThread(choose: () => ChosenDriver): Loop {
     const { driver, why } = choose()
     threadLoop = new Loop(driver)
     whyThisDriver = why
+    if (debugWanted()) console.error(`cede: debug mode; the driver is ${driver.name} (${why})`)
   }
   return threadLoop
 }
