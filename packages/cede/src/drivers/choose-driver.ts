@@ -2,7 +2,7 @@
 import { MisuseError } from '../core/errors.ts'
 import { EpollDriver } from './epoll.ts'
 import { HostDriver } from './host.ts'
-import { loadShim } from './shim.ts'
+import { loadShim, type Shim } from './shim.ts'
 
 export interface DriverChoice {
   readonly driver: HostDriver
@@ -12,14 +12,18 @@ export interface DriverChoice {
 
 /**
  * @param wanted what the environment says: `epoll`, `node`, or nothing
+ * @param load gives the shim, or throws why there is none
  * @throws {MisuseError} if it says something else, or epoll cannot be had
  */
-export function chooseDriver(wanted: string | undefined = process.env['CEDE_DRIVER']): DriverChoice {
+export function chooseDriver(
+  wanted: string | undefined = process.env['CEDE_DRIVER'],
+  load: () => Shim = loadShim,
+): DriverChoice {
   if (wanted === 'node') return { driver: new HostDriver(), why: 'CEDE_DRIVER=node' }
   if (wanted !== undefined && wanted !== '' && wanted !== 'epoll')
     throw new MisuseError(`CEDE_DRIVER: \`epoll\` or \`node\` was expected, found \`${wanted}\``)
   try {
-    const driver = new EpollDriver(loadShim())
+    const driver = new EpollDriver(load())
     return { driver, why: wanted === 'epoll' ? 'CEDE_DRIVER=epoll' : 'Linux on Node' }
   } catch (error) {
     // Only the first line: Node adds who has asked for the file.

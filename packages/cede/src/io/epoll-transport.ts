@@ -272,11 +272,11 @@ export class EpollTransport extends BaseTransport implements Watcher {
         return
       }
     }
-    if (this.#tell && this.#queuedBytes === 0) this.loop.callSystem(this.#tellSent)
+    if (this.#tell && this.#queuedBytes === 0) this.loop.callSystem(() => this.#tellSent())
   }
 
   /** Never from inside a write. */
-  readonly #tellSent = (): void => {
+  #tellSent(): void {
     if (!this.#tell || this.#closed) return
     this.#tell = false
     this.sent()
