@@ -35,7 +35,7 @@ import {
   type TransportEvents,
   type UnixPlace,
 } from './transport.ts'
-import { tooLongPath, UnixSocketFile } from './unix-socket-file.ts'
+import { unusablePath, UnixSocketFile } from './unix-socket-file.ts'
 
 /** Connections that one listener accepts before others have their turn. */
 const MOST_ACCEPTS = 64
@@ -136,9 +136,9 @@ export class EpollNetwork implements Network {
     let socket: number
     let where: string
     if ('path' in place) {
-      const tooLong = tooLongPath(place.path)
-      if (tooLong !== null) {
-        events.failed(tooLong)
+      const unusable = unusablePath(place.path)
+      if (unusable !== null) {
+        events.failed(unusable)
         return () => {}
       }
       where = place.path

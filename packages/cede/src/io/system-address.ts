@@ -5,7 +5,7 @@ import type { SocketAddress } from './address.ts'
 /** The end of a Unix connection that has no file. */
 export const UNNAMED: SocketAddress = { host: '', port: 0, path: '' }
 /** Of a peer that was gone before anybody asked. */
-export const UNKNOWN: SocketAddress = { host: 'unknown', port: 0 }
+export const UNKNOWN: SocketAddress = { host: '', port: 0 }
 
 /** What the shim writes an address into. */
 export const addressMemory: Buffer = Buffer.alloc(ADDRESS_BYTES)
