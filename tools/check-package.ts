@@ -51,20 +51,25 @@ try {
     console.log(`ok     ${door}: ${imported} names by import, ${required} by require`)
   }
 
-  const { scripts = {} } = JSON.parse(
-    readFileSync(join(user, 'node_modules/cede/package.json'), 'utf8'),
-  ) as { scripts?: object }
+  const { scripts = {} } = JSON.parse(readFileSync(join(user, 'node_modules/cede/package.json'), 'utf8')) as {
+    scripts?: object
+  }
   if (Object.keys(scripts).length > 0) {
     throw new Error(`package.json: expected no scripts, found ${Object.keys(scripts).join(', ')}`)
   }
   const prebuilds = files.flatMap(({ path }) => /^prebuilds\/(.+)\/cede\.node$/.exec(path)?.[1] ?? [])
   console.log(`ok     shims: ${prebuilds.length === 0 ? 'none' : prebuilds.join(', ')}`)
-  writeFileSync(join(user, 'driver.mjs'), "import { currentDriver } from 'cede'; console.log(currentDriver())")
+  writeFileSync(
+    join(user, 'driver.mjs'),
+    "import { currentDriver } from 'cede'; console.log(currentDriver())",
+  )
   const driver = () => run(user, process.execPath, 'driver.mjs').trim()
   const here = `${process.platform}-${process.arch}`
   const served = driver()
   if (served.includes("'epoll'") !== prebuilds.includes(here)) {
-    throw new Error(`driver: expected epoll where there is a shim for ${here}, and only there, found ${served}`)
+    throw new Error(
+      `driver: expected epoll where there is a shim for ${here}, and only there, found ${served}`,
+    )
   }
   console.log(`ok     driver: ${served}`)
   rmSync(join(user, 'node_modules/cede/prebuilds'), { recursive: true, force: true })

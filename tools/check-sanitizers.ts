@@ -20,7 +20,8 @@ function build(...options: readonly string[]): void {
 
 /** Node is not compiled with them: they have to be there before it starts. */
 function libraries(): string {
-  const find = (name: string) => execFileSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim()
+  const find = (name: string) =>
+    execFileSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim()
   return [find('libasan.so'), find('libubsan.so')].join(' ')
 }
 
