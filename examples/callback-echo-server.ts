@@ -122,6 +122,6 @@ function* main({ host, port }: Address) {
 await runServer(
   'callback-echo-server.ts',
   'A line echo server. Each line comes back; BYE ends the connection.',
-  8_888,
+  8_889,
   main,
 )

@@ -70,7 +70,7 @@ class Room {
   }
 }
 
-const SLOW = 'does not read'
+const SLOW = 'you did not read'
 
 // ---------------------------------------------------------------------- one member
 
@@ -133,7 +133,7 @@ function* talk(reader: StreamReader, member: Member, room: Room) {
 
 /** Sends the last words, which are behind all that it has not read. A member that never reads is cut off. */
 function* farewell(writer: StreamWriter) {
-  writer.write('* You are put out: you did not read, or the room is closed.\n')
+  writer.write(`* You are put out: ${String(currentTask()!.reason)}.\n`)
   writer.close()
   if ((yield* timeoutOr(FAREWELL_MS, writer.waitClosed(), 'late' as const)) === 'late') writer.abort()
 }

@@ -9,6 +9,7 @@
 import {
   ConnectionLostError,
   currentTask,
+  formatAddress,
   LimitError,
   sleepForever,
   startServer,
@@ -117,8 +118,9 @@ function* main({ host, port, idleMs, lineLimitBytes, maxConnections }: Settings)
   }
 }
 
-function greet({ address: { host, port } }: Server, idleMs: number): void {
-  console.log(`The echo server listens on ${host.includes(':') ? `[${host}]` : host}:${port}. Ctrl-C stops it.
+function greet({ address }: Server, idleMs: number): void {
+  const { host, port } = address
+  console.log(`The echo server listens on ${formatAddress(address)}. Ctrl-C stops it.
 
 Try it from another terminal:
 

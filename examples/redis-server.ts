@@ -1,10 +1,9 @@
 // A server that speaks the protocol of Redis (RESP2): npx tsx examples/redis-server.ts, and in another terminal
 // redis-cli SET greeting hello EX 60, or redis-benchmark -t set,get -P 16 -q
 //
-// Each client is a coroutine. It goes through a command from the first byte to the last as if all were there; where
-// they are not, it waits, wherever that is, and nothing has to be noted down between two chunks. It is fast because it
-// waits only there, and collects answers until it does: sixteen commands that came together are one read and one
-// write. Bytes are handled as strings of as many characters (latin1), which V8 is quick with.
+// Each client is a coroutine. It goes through a command from the first byte to the last as if all were there, and waits
+// where they are not. It waits only there and collects answers until it does: sixteen commands that came together are
+// one read and one write. Bytes are handled as strings of as many characters (latin1), which V8 is quick with.
 //
 // ci: --help
 // ci-expect: ^Usage: .*redis-server
@@ -213,7 +212,8 @@ class Client {
       count = count * 10 + digit
     }
     if (at === text.length || (at + 1 === text.length && text.charCodeAt(at) === CR)) return null
-    if (at === this.at + 1 || text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
+    const isTooMuch = mark === STAR && count * 16 > MAX_COMMAND_BYTES
+    if (isTooMuch || at === this.at + 1 || text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
       throw new ProtocolError(mark === STAR ? 'invalid multibulk length' : 'invalid bulk length')
     }
     this.at = at + 2

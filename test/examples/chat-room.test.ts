@@ -45,7 +45,7 @@ async function stopped(server: ServerProcess, ...left: readonly Client[]): Promi
   const log = await server.stop()
   for (const client of left) {
     await client.closed
-    assert.match(client.heard, /\* You are put out: you did not read, or the room is closed\.\n$/)
+    assert.match(client.heard, /\* You are put out: the server ends\.\n$/)
   }
   return log.trim().split('\n').at(-1)!
 }
@@ -67,7 +67,7 @@ test('who does not read is put out with a message; the others go on, and lose no
   await reader.hears('talker: the last\n')
   slow.socket.resume()
   await slow.closed
-  assert.match(slow.heard, /\* You are put out: you did not read, or the room is closed\.\n$/)
+  assert.match(slow.heard, /\* You are put out: you did not read\.\n$/)
   await stopped(server, reader, talker)
 })
 

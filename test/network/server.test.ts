@@ -8,6 +8,7 @@ import {
   ConnectError,
   ConnectionLostError,
   ContextVar,
+  cancelAndWait,
   createTask,
   currentTask,
   dumpTasks,
@@ -526,8 +527,21 @@ test('options that are none are told at the call, with what to write', () => {
     /expected one host, found an array.*several are for servers/,
     MisuseError,
   )
+  told(() => connecting('tcp://*:80'), /expected the host of a server, found .*"\*"/, MisuseError)
+  told(() => connecting({ port: 0 }), /the port of a server was expected, found 0/, RangeError)
   told(() => connecting({ port: '80' }), /from 0 to 65535, found a string \("80"\)$/, RangeError)
   told(() => connecting({ port: 65_536 }), /from 0 to 65535, found 65536$/, RangeError)
+  told(
+    () => connecting({ port: 80, limitBytes: '10' }),
+    /limitBytes .* above 0, found a string \("10"\)$/,
+    RangeError,
+  )
+  told(() => connecting({ port: 80, limitBytes: 0 }), /limitBytes .* above 0, found 0$/, RangeError)
+  told(
+    () => starting(wait, { path: '/x', mode: '660' }),
+    /mode .* found a string \("660"\); write `mode: 0o660`$/,
+    RangeError,
+  )
 })
 
 test('debug mode does not say that tasks of a server were created at no place', () =>
@@ -558,4 +572,23 @@ test('why the last connection was refused is known', () =>
     assert.equal(server.lastRefusal, '1 connection open (maxConnections)')
     first.writer.close()
     yield* server.shutdown({ graceMs: 0 })
+  }))
+
+test('serveForever, cancelled, leaves open connections their grace', () =>
+  online(function* () {
+    const server = yield* startServer(function* (reader, writer) {
+      yield* reader.readLine()
+      yield* writer.send('done\n')
+    }, anyPort)
+    const serving = createTask(server.serveForever({ graceMs: 60_000 }))
+    const { reader, writer } = yield* open(server)
+    yield* untilTrue(() => server.connections.length === 1)
+    const stopping = createTask(cancelAndWait(serving))
+    yield* untilTrue(() => !server.isServing())
+    yield* writer.send('go on\n')
+    assert.equal(yield* reader.readTextLine(), 'done')
+    yield* stopping
+    writer.close()
+    assert.throws(() => server.serveForever({ graceMs: -1 }), RangeError)
+    assert.throws(() => server.shutdown(500 as never), MisuseError)
   }))

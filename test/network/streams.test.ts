@@ -418,8 +418,15 @@ test('writes that are neither strings nor bytes are refused', () =>
     connected(function* ({ writer }) {
       assert.throws(
         () => writer.write(42 as unknown as string),
-        /expected a string or a Uint8Array, found a number \(42\)/,
+        /write\(\): expected a string or a Uint8Array, found a number \(42\)/,
       )
+      // At the call, so that a lost star cannot hide it; null too.
+      for (const data of [42, null, undefined]) {
+        assert.throws(
+          () => void writer.send(data as unknown as string),
+          /send\(\): expected a string or a Uint8Array, found/,
+        )
+      }
       writer.write('')
       assert.equal(writer.bufferedBytes, 0)
       yield* writer.drain()

@@ -253,7 +253,7 @@ test('S139: one error is told as it is, several as one with all of them', async 
       one.message,
       `connect to ${HOST}:${port}: expected a server, found nobody listening (ECONNREFUSED)`,
     )
-    assert.equal(one.errors.length, 1)
+    assert.equal(one.attempts.length, 1)
     const { resolver } = fixed('127.0.0.2', '127.0.0.3')
     const all = yield* thrownOf(ConnectError, openConnection({ host: 'all.test', port, resolver }))
     assert.equal(all.systemCode, 'ECONNREFUSED')
@@ -265,10 +265,10 @@ test('S139: one error is told as it is, several as one with all of them', async 
         `127.0.0.3:${port}: expected a server, found nobody listening (ECONNREFUSED)`,
     )
     assert.deepEqual(
-      all.errors.map((error) => error instanceof ConnectError && error.address),
+      all.attempts.map((error) => error instanceof ConnectError && error.address),
       [`127.0.0.2:${port}`, `127.0.0.3:${port}`],
     )
-    assert.equal(all.cause, all.errors[0])
+    assert.equal(all.cause, all.attempts[0])
   })
 })
 
@@ -538,7 +538,7 @@ test('S141: what is no place is refused at the call, with what to write', () => 
     ['example.com', /expected a URL, found a string \("example.com"\)/],
     [{ host: '', port: 80 }, /expected a host that is a name or an address, found/],
     [{ host: 7, port: 80 }, /expected a host that is a name or an address, found/],
-    [{ host: [], port: 80 }, /expected a place /],
+    [{ host: [], port: 80 }, /expected one host, found an array/],
     [{ path: '' }, /expected a path/],
     [{ path: 7 }, /expected a path/],
     [{ path: '/x', port: 80 }, /expected a path alone/],

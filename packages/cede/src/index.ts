@@ -2,7 +2,7 @@
 export * from './core.ts'
 export type { DumpOptions } from './debug/dump.ts'
 export { withStore } from './interop/async-local-storage.ts'
-export type { SocketAddress } from './io/address.ts'
+export { formatAddress, type SocketAddress } from './io/address.ts'
 export {
   BusyError,
   ConnectError,

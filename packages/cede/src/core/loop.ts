@@ -302,6 +302,8 @@ export class Loop {
     } finally {
       setEnteredContext(entered)
       Object.assign(running, before)
+      // It may have cancelled the task of that step.
+      if (before.task !== null && before.task.target !== null) running.credit = 0
     }
   }
 

@@ -220,9 +220,18 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
    * the current one; empty if it has not begun or has ended.
    */
   stack(): string {
-    if (this.status === 'running') return linesOf(new Error('running').stack)
+    if (this.status !== 'running') return this.#stackFrom(this.top)
+    return [linesOf(new Error('running').stack), this.callers()].filter((part) => part !== '').join('\n')
+  }
+
+  /** @internal Of the running task: the stacks of the frames that wait for the innermost one, which are on no native stack. */
+  callers(): string {
+    return this.#stackFrom(this.top.parent)
+  }
+
+  #stackFrom(innermost: Frame | null): string {
     const parts: string[] = []
-    for (let frame: Frame | null = this.top; frame !== null; frame = frame.parent) {
+    for (let frame = innermost; frame !== null; frame = frame.parent) {
       if (frame.body === null || (frame.flags & (UNSTARTED | INNER)) !== 0) continue
       const stack = probeStack(frame.body)
       parts.push(stack === null ? '    at (a foreign iterator)' : linesOf(stack))

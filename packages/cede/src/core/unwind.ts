@@ -122,7 +122,7 @@ export class Unwinding extends Scope {
     // Otherwise the cleanup around this one has been reported, which has to end at the same time.
     if (this.enclosing?.cancelled !== true) {
       task.runner.report({
-        message: `the cleanup of ${task.describeSelf()} was cut short: it was expected to end within its grace (graceMs), and still waits`,
+        message: `the cleanup of ${task.describeSelf()} was cut short: it was expected to end within its grace (graceMs of the cancel, or cleanupGraceMs of run), and still waits`,
         task,
         stack: task.stack(),
       })

@@ -13,9 +13,21 @@ export interface SocketAddress {
   readonly memory?: string | undefined
 }
 
-/** `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`, `memory:x`. */
+/**
+ * An address as text, for logs: `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`, `memory:x`. Does not suspend.
+ *
+ * @example
+ * import { formatAddress, run, startServer } from 'cede'
+ *
+ * await run(function* () {
+ *   const server = yield* startServer(function* () {}, { host: '127.0.0.1', port: 0 })
+ *   console.log(`listening on ${server.addresses.map(formatAddress).join(' and ')}`)
+ * })
+ */
 export function formatAddress({ host, port, path, memory }: SocketAddress): string {
   if (path !== undefined) return formatPath(path)
+  // A peer that was gone before anybody asked.
+  if (host === '' && port === 0 && memory === undefined) return 'unknown'
   if (memory !== undefined) return `memory:${memory === '' ? 'unnamed' : memory}`
   return host.includes(':') ? `[${host}]:${String(port)}` : `${host}:${String(port)}`
 }
@@ -35,14 +47,16 @@ export function checkPort(act: string, port: unknown): void {
     )
   }
   throw new RangeError(
-    `${act}: a port was expected to be a whole number from 0 to 65535, found ${typeof port === 'number' ? String(port) : nameOf(port)}`,
+    `${act}: a port was expected to be a whole number from 0 to 65535, found ${numberOrName(port)}`,
   )
 }
 
 /** @throws {RangeError} if a size is given and is no whole number above 0 */
 export function checkSize(act: string, option: string, value: number | undefined): void {
   if (value === undefined || value === Infinity || (Number.isInteger(value) && value >= 1)) return
-  throw new RangeError(`${act}: ${option} was expected to be a whole number above 0, found ${String(value)}`)
+  throw new RangeError(
+    `${act}: ${option} was expected to be a whole number above 0, found ${numberOrName(value)}`,
+  )
 }
 
 /** @throws {RangeError} if a duration is given and is not above 0 */
@@ -51,6 +65,11 @@ export function checkDuration(act: string, option: string, valueMs: number | und
   throw new RangeError(
     `${act}: ${option} was expected to be a number of milliseconds above 0, found ${nameOf(valueMs)}`,
   )
+}
+
+/** A number as it is written; what is none, so that `'80'` is not taken for 80. */
+export function numberOrName(value: unknown): string {
+  return typeof value === 'number' ? String(value) : nameOf(value)
 }
 
 /** @throws {MisuseError} if `host` is given and is no name or address */

@@ -11,6 +11,7 @@ import { inheritContext, type Context } from '../core/context.ts'
 import { coroutine } from '../core/coroutine.ts'
 import { InvalidStateError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
+import { nameOf, wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import { checkpoint } from '../core/sleep.ts'
 import type { Coroutine, Suspension } from '../core/suspension.ts'
@@ -169,13 +170,16 @@ export abstract class BaseServer<M extends Member> {
 
   /**
    * Serves until the server is closed by somebody else, and its last connection has ended; or until this wait is
-   * cancelled: then the server is closed, what serves its connections is asked to end, and only when all have ended the
-   * task goes on unwinding. Suspends until then.
+   * cancelled: then the server is ended as `shutdown` does it, and only when all its connections have ended the task goes
+   * on unwinding. Suspends until then.
    *
+   * @param options.graceMs how long open connections may go on when it is cancelled, in milliseconds; default: 0, what
+   *   serves them is asked to end at once. It must fit into the grace of the cancel (`cleanupGraceMs` of `run`, 10 s)
    * @throws {InvalidStateError} if the server is closed, or somebody else calls this at the same time
+   * @throws {RangeError} at the call, if `graceMs` is negative or not a number
    */
-  serveForever(): Coroutine<void> {
-    return servedForever(this)
+  serveForever(options: ShutdownOptions = {}): Coroutine<void> {
+    return servedForever(this, graceOf('serveForever()', options, 0))
   }
 
   /**
@@ -188,11 +192,7 @@ export abstract class BaseServer<M extends Member> {
    * @throws {RangeError} at the call, if `graceMs` is negative or not a number
    */
   shutdown(options: ShutdownOptions = {}): Coroutine<void> {
-    const graceMs = options.graceMs ?? DEFAULT_SHUTDOWN_GRACE_MS
-    if (graceMs >= 0) return ended(this, graceMs)
-    throw new RangeError(
-      `shutdown(): graceMs was expected to be 0 or more milliseconds, found ${String(graceMs)}`,
-    )
+    return ended(this, graceOf('shutdown()', options, DEFAULT_SHUTDOWN_GRACE_MS))
   }
 
   /** `using server = ...` closes it; connections that are open go on. */
@@ -226,6 +226,7 @@ export abstract class BaseServer<M extends Member> {
       if (this.state === 'starting') {
         this.state = 'closed'
         for (const listener of listeners) listener.close()
+        this.askToEnd()
         this.abortClients()
       }
     }
@@ -241,14 +242,38 @@ export abstract class BaseServer<M extends Member> {
       this.refuse(connection, { reason: why })
       return
     }
-    const refusal = admitted(this.policies, remoteAddress)
+    let refusal: Refusal | null
+    try {
+      refusal = admitted(this.policies, remoteAddress, this.releaseFailed)
+    } catch (error) {
+      this.refuseBroken(connection, error)
+      return
+    }
     if (refusal !== null) {
       this.refuse(connection, refusal)
       return
     }
     if (this.members.size <= this.toldAt / 2) this.toldAt = 0
-    if (this.serve(connection, (events) => wrapped(this.policies, events, this.runner))) return
-    released(this.policies, remoteAddress)
+    try {
+      if (this.serve(connection, (events) => wrapped(this.policies, events, this.runner))) return
+    } catch (error) {
+      this.refuseBroken(connection, error)
+    }
+    released(this.policies, remoteAddress, this.releaseFailed)
+  }
+
+  /** @internal A policy, or what makes protocols, threw: nothing can serve the connection. */
+  protected refuseBroken(connection: NewConnection, error: unknown): void {
+    const peer = formatAddress(connection.remoteAddress)
+    this.runner.report({
+      message: `the server on ${this.name} could not take the connection of ${peer}`,
+      error,
+    })
+    this.refuse(connection, { reason: `an error: ${String(error)}` })
+  }
+
+  private readonly releaseFailed = (error: unknown): void => {
+    this.runner.report({ message: `release() of a policy of the server on ${this.name} threw`, error })
   }
 
   private refuse(connection: NewConnection, { reason, answer }: Refusal): void {
@@ -272,7 +297,7 @@ export abstract class BaseServer<M extends Member> {
   /** @internal The connection and what serves it have ended. */
   protected remove(member: M): void {
     if (!this.members.delete(member)) return
-    released(this.policies, member.remoteAddress)
+    released(this.policies, member.remoteAddress, this.releaseFailed)
     this.wakeIfOver()
   }
 
@@ -293,7 +318,7 @@ export abstract class BaseServer<M extends Member> {
   }
 
   /** @internal */
-  *serveUntilOver(): Generator<Suspension, void> {
+  *serveUntilOver(graceMs: number): Generator<Suspension, void> {
     if (this.state !== 'serving' || this.served) {
       const found = this.served ? 'one that is served already' : 'one that is closed'
       throw new InvalidStateError(
@@ -305,7 +330,7 @@ export abstract class BaseServer<M extends Member> {
       yield* this.untilOver()
     } finally {
       this.served = false
-      if (!this.isOver()) yield* this.end(0)
+      if (!this.isOver()) yield* this.end(graceMs)
     }
   }
 
@@ -352,9 +377,23 @@ const closed = coroutine('waitClosed', function* (server: AnyServer): Generator<
   yield* server.untilOver()
 })
 
-const servedForever = coroutine('serveForever', function* (server: AnyServer): Generator<Suspension, void> {
-  yield* server.serveUntilOver()
+const servedForever = coroutine('serveForever', function* (server: AnyServer, graceMs: number): Generator<
+  Suspension,
+  void
+> {
+  yield* server.serveUntilOver(graceMs)
 })
+
+function graceOf(act: string, options: ShutdownOptions, usualMs: number): number {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw wrongArgument(act, 'options', options, `write \`${act.slice(0, -1)}{ graceMs: 5_000 })\``)
+  }
+  const graceMs = options.graceMs ?? usualMs
+  if (typeof graceMs === 'number' && graceMs >= 0) return graceMs
+  throw new RangeError(
+    `${act}: graceMs was expected to be 0 or more milliseconds, found ${typeof graceMs === 'number' ? String(graceMs) : nameOf(graceMs)}`,
+  )
+}
 
 const ended = coroutine('shutdown', function* (server: AnyServer, graceMs: number): Generator<
   Suspension,

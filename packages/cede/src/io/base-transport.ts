@@ -135,13 +135,30 @@ export abstract class BaseTransport implements InnerTransport, Entry {
   // ------------------------------------------------------------------ what a subclass tells
 
   protected received(chunk: Buffer): void {
-    this.events.dataReceived(chunk)
+    try {
+      this.events.dataReceived(chunk)
+    } catch (error) {
+      this.layerThrew(error)
+    }
   }
 
   protected ended(): void {
     if (this.eofSeen) return
     this.eofSeen = true
-    if (!this.events.eofReceived()) this.close()
+    try {
+      if (!this.events.eofReceived()) this.close()
+    } catch (error) {
+      this.layerThrew(error)
+    }
+  }
+
+  /** A policy of the program, as its protocols do not throw: that ends the connection, not the process. */
+  private layerThrew(error: unknown): void {
+    this.runner.report({
+      message: `a policy of the connection to ${formatAddress(this.remoteAddress)} threw; the connection is closed`,
+      error,
+    })
+    this.end(error instanceof Error ? error : new Error(String(error), { cause: error }))
   }
 
   /** The system has taken what it was handed when this was asked for. */
@@ -164,7 +181,11 @@ export abstract class BaseTransport implements InnerTransport, Entry {
     this.closing = true
     this.flushTimer?.cancel()
     this.drop()
-    this.events.connectionLost(error)
+    try {
+      this.events.connectionLost(error)
+    } catch (thrown) {
+      this.layerThrew(thrown)
+    }
   }
 
   // ------------------------------------------------------------------ reading

@@ -56,8 +56,14 @@ class Attempt extends Leaf<void> {
     const network = networkOf('openConnection()', task.runner.loop, this.#place)
     this.#giveUp = network.connect(this.#place, this.#settings, {
       connected: (connection) => {
-        this.#result = 'connected'
-        this.#take(connection)
+        try {
+          this.#take(connection)
+          this.#result = 'connected'
+        } catch (error) {
+          // A policy threw.
+          connection.refuse()
+          this.#result = error instanceof Error ? error : new Error(String(error), { cause: error })
+        }
         task.resume(undefined)
       },
       failed: (error) => {

@@ -7,9 +7,8 @@ import { CallSite } from './call-site.ts'
 import { connected } from './connected.ts'
 import {
   checkConnectOptions,
-  checkOneHost,
-  endpointOf,
   optionsBeside,
+  targetOf,
   type ConnectOptions,
   type Endpoint,
   type TcpTarget,
@@ -70,10 +69,9 @@ export function createConnection<P extends AnyProtocol>(
 ): Coroutine<{ readonly transport: Transport; readonly protocol: P }> {
   checkMaker(ACT, makeProtocol)
   const given: CreateConnectionOptions = optionsBeside(ACT, where, options)
-  checkOneHost(ACT, where)
   checkConnectOptions(ACT, given)
   checkPolicies(ACT, given.policies)
-  const endpoint = endpointOf(ACT, where, given)
+  const endpoint = targetOf(ACT, where, given)
   const site = new CallSite(createConnection)
   return created(makeProtocol, endpoint, given.policies, site) as Coroutine<{
     readonly transport: Transport

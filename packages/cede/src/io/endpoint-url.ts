@@ -4,6 +4,7 @@
  */
 import { wrongArgument } from '../core/misuse.ts'
 import type { ConnectOptions, Endpoint, ListenOptions } from './endpoint.ts'
+import { EVERY_ADDRESS } from './transport.ts'
 import { MemoryEndpoint, TcpEndpoint, UnixEndpoint } from './endpoints.ts'
 
 const EXAMPLES = "`'tcp://127.0.0.1:8080'`, `'unix:///run/x.sock'` or `'memory://name'`"
@@ -43,7 +44,7 @@ function tcp(act: string, url: URL, options: Options): Endpoint {
     throw wrong(act, 'tcp://host:port', url)
   }
   const host = hostname.startsWith('[') ? hostname.slice(1, -1) : decoded(act, hostname, url)
-  return new TcpEndpoint([host === '*' ? undefined : host], Number(port), options)
+  return new TcpEndpoint([host === '*' ? EVERY_ADDRESS : host], Number(port), options)
 }
 
 function unix(act: string, url: URL, options: Options): Endpoint {

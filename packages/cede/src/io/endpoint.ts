@@ -6,7 +6,7 @@
 import { isIP } from 'node:net'
 import { wrongArgument } from '../core/misuse.ts'
 import type { Operation } from '../core/suspension.ts'
-import { checkDuration, checkHost, checkPort, checkSize } from './address.ts'
+import { checkDuration, checkHost, checkPort, checkSize, numberOrName } from './address.ts'
 import { endpointOfUrl } from './endpoint-url.ts'
 import { TcpEndpoint, UnixEndpoint } from './endpoints.ts'
 import { checkResolver, type Resolver } from './resolver.ts'
@@ -45,7 +45,7 @@ export interface SocketOptions {
   readonly noDelay?: boolean | undefined
   /**
    * Asks the peer now and then whether it is alive, so that one that vanished without a word is noticed: true, or after
-   * how many milliseconds without traffic. Default: false; true is 60,000.
+   * how many milliseconds without traffic, of which systems make whole seconds. Default: false; true is 60,000.
    */
   readonly keepAlive?: boolean | number | undefined
   /** Finds addresses of names. Default: that of `resolverVar`, or the system's. */
@@ -137,11 +137,19 @@ export function optionsBeside<O extends object>(act: string, where: unknown, opt
   throw wrongArgument(act, 'options', options, `write \`${callOf(act)}{ host, port })\``)
 }
 
-/** @throws {MisuseError} if several hosts are given where one is meant */
-export function checkOneHost(act: string, where: unknown): void {
+/**
+ * The endpoint to connect to.
+ *
+ * @throws what `endpointOf` throws; {MisuseError} if it is several, or any; {RangeError} if its port is 0
+ */
+export function targetOf(act: string, where: unknown, options: ConnectOptions): Endpoint {
   const host = (where as { host?: unknown } | null | undefined)?.host
-  if (!Array.isArray(host)) return
-  throw wrongArgument(act, 'one host', host, 'several are for servers; a name may have several addresses')
+  if (Array.isArray(host)) {
+    throw wrongArgument(act, 'one host', host, 'several are for servers; a name may have several addresses')
+  }
+  const endpoint = endpointOf(act, where, options)
+  if (endpoint instanceof TcpEndpoint) endpoint.checkTarget(act)
+  return endpoint
 }
 
 function isEndpoint(value: object): value is Endpoint {
@@ -198,7 +206,9 @@ export function checkListenOptions(act: string, options: ListenOptions): void {
     )
   }
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) {
-    throw new RangeError(`${act}: mode was expected to be a number from 0 to 0o777, found ${String(mode)}`)
+    throw new RangeError(
+      `${act}: mode was expected to be a number from 0 to 0o777, found ${numberOrName(mode)}; write \`mode: 0o660\``,
+    )
   }
 }
 

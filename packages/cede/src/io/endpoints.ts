@@ -1,5 +1,6 @@
 /** The endpoints there are: TCP, Unix sockets, memory. */
 import { Loop } from '../core/loop.ts'
+import { wrongArgument } from '../core/misuse.ts'
 import type { Suspension } from '../core/suspension.ts'
 import { formatAddress } from './address.ts'
 import { attemptAt } from './connect-attempt.ts'
@@ -27,7 +28,24 @@ export class TcpEndpoint implements Endpoint {
     this.#hosts = hosts
     this.#port = port
     this.#options = options
-    this.address = hosts.map((host) => formatAddress({ host: host ?? '*', port })).join(', ')
+    this.address = hosts
+      .map((host) => formatAddress({ host: host === undefined || host === EVERY_ADDRESS ? '*' : host, port }))
+      .join(', ')
+  }
+
+  /** @throws {MisuseError | RangeError} if it is only for servers */
+  checkTarget(act: string): void {
+    if (this.#hosts[0] === EVERY_ADDRESS) {
+      throw wrongArgument(
+        act,
+        'the host of a server',
+        '*',
+        "that is for servers; write `'tcp://localhost:8080'`",
+      )
+    }
+    if (this.#port === 0) {
+      throw new RangeError(`${act}: the port of a server was expected, found 0, which is for servers`)
+    }
   }
 
   *connect(take: (connection: NewConnection) => void): Generator<Suspension, void> {
@@ -86,7 +104,7 @@ export class TcpEndpoint implements Endpoint {
     const port = this.#port
     const places: TcpPlace[] = []
     for (const host of this.#hosts) {
-      if (host === undefined) {
+      if (host === undefined || host === EVERY_ADDRESS) {
         places.push({ host: this.#options.family === 4 ? '0.0.0.0' : EVERY_ADDRESS, port })
         continue
       }

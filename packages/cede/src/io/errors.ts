@@ -117,7 +117,7 @@ export class ConnectError extends Error implements CodedError {
   /** The system's own code, e.g. `ECONNREFUSED`; that of the first attempt, if there were several. */
   readonly systemCode: string | undefined
   /** If the host has several addresses: what each attempt met, in the order the attempts ended. */
-  readonly errors: readonly Error[]
+  readonly attempts: readonly Error[]
 
   constructor(address: string, causes: readonly Error[]) {
     const [first = new Error('no attempt was made')] = causes
@@ -128,8 +128,8 @@ export class ConnectError extends Error implements CodedError {
     super(`connect to ${address}: ${found}`, { cause: first })
     this.address = address
     this.systemCode = systemCodeOf(first)
-    this.errors = causes
-    Object.defineProperty(this, 'errors', { enumerable: false })
+    this.attempts = causes
+    Object.defineProperty(this, 'attempts', { enumerable: false })
   }
 }
 

@@ -42,10 +42,10 @@ import {
   type TransportEvents,
   type UnixPlace,
 } from './transport.ts'
-import { tooLongPath, UnixSocketFile } from './unix-socket-file.ts'
+import { unusablePath, UnixSocketFile } from './unix-socket-file.ts'
 
 /** Of a peer that was gone before anybody asked. */
-const UNKNOWN: SocketAddress = { host: 'unknown', port: 0 }
+const UNKNOWN: SocketAddress = { host: '', port: 0 }
 /** The end of a Unix connection that has no file. */
 const UNNAMED: SocketAddress = { host: '', port: 0, path: '' }
 const EMPTY = Buffer.alloc(0)
@@ -286,6 +286,8 @@ class NodeTransport extends BaseTransport {
 /**
  * What was read leaves the shared memory before the next socket is read. A socket that reads much at once is given memory
  * of its own for the next time, which is then handed on as it is.
+ *
+ * The next memory is named last of all: what is told of these bytes may make other sockets, which name theirs.
  */
 function socketRead(this: Socket, bytes: number, memory: Buffer): boolean {
   const { [TRANSPORT]: transport } = this as Partial<OwnedSocket>
@@ -293,11 +295,11 @@ function socketRead(this: Socket, bytes: number, memory: Buffer): boolean {
   if (transport === undefined) return true
   const large = bytes >= LARGE_READ_BYTES
   const own = transport.ownsMemory
+  transport.socketReceived(large && own ? memory.subarray(0, bytes) : copyOf(memory, bytes))
   if (large ? own || ownedMemories < MOST_OWNED_MEMORIES : own) {
     nextMemory = large ? Buffer.allocUnsafeSlow(SHARED_BYTES) : shared!
     transport.setOwnsMemory(large)
   }
-  transport.socketReceived(large && own ? memory.subarray(0, bytes) : copyOf(memory, bytes))
   return true
 }
 
@@ -388,9 +390,9 @@ export class NodeNetwork implements Network {
     const { noDelay, keepAliveMs, localHost, localPort } = settings
     let socket: Socket
     if ('path' in place) {
-      const tooLong = tooLongPath(place.path)
-      if (tooLong !== null) {
-        events.failed(tooLong)
+      const unusable = unusablePath(place.path)
+      if (unusable !== null) {
+        events.failed(unusable)
         return () => {}
       }
       socket = connect({ path: place.path, allowHalfOpen: true, ...readingOptions() })

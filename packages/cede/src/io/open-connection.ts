@@ -6,9 +6,8 @@ import { CallSite } from './call-site.ts'
 import { connected } from './connected.ts'
 import {
   checkConnectOptions,
-  checkOneHost,
-  endpointOf,
   optionsBeside,
+  targetOf,
   type ConnectOptions,
   type Endpoint,
   type TcpTarget,
@@ -77,11 +76,10 @@ export function openConnection(
 ): Coroutine<Connection>
 export function openConnection(where: unknown, options?: ConnectionOptions): Coroutine<Connection> {
   const given: ConnectionOptions = optionsBeside(ACT, where, options)
-  checkOneHost(ACT, where)
   checkConnectOptions(ACT, given)
   checkStreamOptions(ACT, given)
   checkPolicies(ACT, given.policies)
-  return opened(endpointOf(ACT, where, given), given, new CallSite(openConnection))
+  return opened(targetOf(ACT, where, given), given, new CallSite(openConnection))
 }
 
 const opened = coroutine(

@@ -28,19 +28,43 @@ export interface Policy {
   wrap?(events: TransportEvents, runner: Runner): TransportEvents
 }
 
-/** Asks all policies. If one refuses, those before it that have admitted the connection are told that it is gone. */
-export function admitted(policies: readonly Policy[], remoteAddress: SocketAddress): Refusal | null {
-  for (let i = 0; i < policies.length; i++) {
-    const refusal = policies[i]!.admit?.(remoteAddress) ?? null
-    if (refusal === null) continue
-    released(policies.slice(0, i), remoteAddress)
-    return refusal
+/**
+ * Asks all policies. If one refuses, or throws, those before it that have admitted the connection are told that it is
+ * gone.
+ *
+ * @param failed told what `release` throws
+ */
+export function admitted(
+  policies: readonly Policy[],
+  remoteAddress: SocketAddress,
+  failed: (error: unknown) => void,
+): Refusal | null {
+  let admittedBy = 0
+  try {
+    for (const policy of policies) {
+      const refusal = policy.admit?.(remoteAddress) ?? null
+      if (refusal !== null) return refusal
+      admittedBy++
+    }
+    return null
+  } finally {
+    if (admittedBy < policies.length) released(policies.slice(0, admittedBy), remoteAddress, failed)
   }
-  return null
 }
 
-export function released(policies: readonly Policy[], remoteAddress: SocketAddress): void {
-  for (const policy of policies) policy.release?.(remoteAddress)
+/** Tells all policies that a connection is gone; `failed` is told what they throw. */
+export function released(
+  policies: readonly Policy[],
+  remoteAddress: SocketAddress,
+  failed: (error: unknown) => void,
+): void {
+  for (const policy of policies) {
+    try {
+      policy.release?.(remoteAddress)
+    } catch (error) {
+      failed(error)
+    }
+  }
 }
 
 /** `events` behind all policies. */

@@ -42,7 +42,18 @@ export class ProtocolAdapter implements ConnectionEnd {
   dataReceived(chunk: Buffer): void {
     const protocol = this.#protocol
     if (protocol instanceof Protocol) this.#call('dataReceived', () => protocol.dataReceived(chunk))
-    else this.#call('getBuffer and bufferUpdated', () => fill(protocol, chunk))
+    else this.#call('getBuffer and bufferUpdated', () => this.#fill(protocol, chunk))
+  }
+
+  /** Puts a chunk into the memory of a protocol, in pieces if that is smaller. */
+  #fill(protocol: BufferedProtocol, chunk: Buffer): void {
+    for (let start = 0; start < chunk.length && !this.#transport!.closing;) {
+      if (this.#protocol !== protocol) {
+        this.dataReceived(chunk.subarray(start))
+        return
+      }
+      start += fillOnce(protocol, chunk.subarray(start))
+    }
   }
 
   eofReceived(): boolean {
@@ -62,7 +73,8 @@ export class ProtocolAdapter implements ConnectionEnd {
   }
 
   connectionLost(error: Error | null): void {
-    this.#call('connectionLost', () => this.#protocol.connectionLost(error))
+    // A policy that throws in `connectionMade` keeps this one from being told.
+    if (this.#transport !== null) this.#call('connectionLost', () => this.#protocol.connectionLost(error))
     this.onLost?.()
   }
 
@@ -91,18 +103,16 @@ export class ProtocolAdapter implements ConnectionEnd {
   }
 }
 
-/** Puts a chunk into the memory of a protocol, in pieces if that is smaller. */
-function fill(protocol: BufferedProtocol, chunk: Buffer): void {
-  for (let start = 0; start < chunk.length;) {
-    const target = protocol.getBuffer(chunk.length - start)
-    if (!(target instanceof Uint8Array) || target.length === 0) {
-      throw wrongArgument('getBuffer()', 'memory of 1 byte or more', target, 'return a Uint8Array')
-    }
-    const count = Math.min(target.length, chunk.length - start)
-    target.set(chunk.subarray(start, start + count))
-    start += count
-    protocol.bufferUpdated(count)
+/** @returns how many bytes of `chunk` there was room for */
+function fillOnce(protocol: BufferedProtocol, chunk: Buffer): number {
+  const target = protocol.getBuffer(chunk.length)
+  if (!(target instanceof Uint8Array) || target.length === 0) {
+    throw wrongArgument('getBuffer()', 'memory of 1 byte or more', target, 'return a Uint8Array')
   }
+  const count = Math.min(target.length, chunk.length)
+  target.set(chunk.subarray(0, count))
+  protocol.bufferUpdated(count)
+  return count
 }
 
 function checkedProtocol(act: string, protocol: unknown): AnyProtocol {

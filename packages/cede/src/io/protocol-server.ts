@@ -36,17 +36,20 @@ export class ProtocolServer<P extends AnyProtocol = AnyProtocol> extends BaseSer
     runner.loop.callNow(
       () => {
         const adapter = new ProtocolAdapter('createServer()', this.#makeProtocol(), runner)
+        const events = wrap(adapter)
         const member = new ServedProtocol(adapter, connection.remoteAddress)
         this.members.add(member)
         adapter.onLost = () => this.remove(member)
-        taken = true
-        connection.take(wrap(adapter), runner)
+        try {
+          connection.take(events, runner)
+          taken = true
+        } catch (error) {
+          this.members.delete(member)
+          throw error
+        }
       },
       { runner, context, captured: null },
-      (error) => {
-        runner.report({ message: `the server on ${this.name} could not make a protocol`, error })
-        connection.refuse()
-      },
+      (error) => this.refuseBroken(connection, error),
     )
     return taken
   }

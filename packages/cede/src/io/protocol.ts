@@ -64,7 +64,11 @@ export class Protocol extends BaseProtocol {
   dataReceived(_chunk: Buffer): void {}
 }
 
-/** A protocol that owns the memory its bytes are put into. */
+/**
+ * A protocol that owns the memory its bytes are put into. Bytes that came at once and do not fit are put there in pieces,
+ * one right after the other, also if it pauses reading meanwhile; what is left when it closes the connection is dropped,
+ * and what is left when it puts another protocol in its place goes to that one.
+ */
 export abstract class BufferedProtocol extends BaseProtocol {
   /**
    * Where the next bytes go.

@@ -5,6 +5,7 @@ import { answerProbe, PROBE } from '../core/probe.ts'
 import { announce, mayFinishNow } from '../core/running.ts'
 import type { Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
+import { withCallers } from '../core/with-callers.ts'
 import { BusyError, ConnectionLostError, IncompleteReadError, LimitError } from './errors.ts'
 import type { StreamReader } from './stream-reader.ts'
 
@@ -90,27 +91,19 @@ export abstract class Read<T> extends Leaf<T> {
     const error = this.reader.exception()!
     // Each read that meets it throws an error of its own, with its own stack.
     if (!(error instanceof ConnectionLostError)) return error
-    return new ConnectionLostError(
-      `${this.act} from ${this.reader.peer}: expected ${this.wanted}`,
-      error.cause as Error,
-    )
+    const expected = `${this.act} from ${this.reader.peer}: expected ${this.wanted}`
+    return withCallers(new ConnectionLostError(expected, error.cause as Error))
   }
 
   protected overLimit(found: string, consumedBytes: number): LimitError {
     const { limitBytes, peer } = this.reader
-    return new LimitError(
-      `${this.act} from ${peer}: expected ${this.wanted} within ${String(limitBytes)} bytes (option limitBytes), ${found}`,
-      limitBytes,
-      consumedBytes,
-    )
+    const message = `${this.act} from ${peer}: expected ${this.wanted} within ${String(limitBytes)} bytes (option limitBytes), ${found}`
+    return withCallers(new LimitError(message, limitBytes, consumedBytes))
   }
 
   protected incomplete(expected: number | undefined): IncompleteReadError {
     const partial = this.reader.take(this.reader.queue.length)
-    return new IncompleteReadError(
-      `${this.act} from ${this.reader.peer}: expected ${this.wanted}, found the end of the stream after ${String(partial.length)} bytes`,
-      partial,
-      expected,
-    )
+    const message = `${this.act} from ${this.reader.peer}: expected ${this.wanted}, found the end of the stream after ${String(partial.length)} bytes`
+    return withCallers(new IncompleteReadError(message, partial, expected))
   }
 }

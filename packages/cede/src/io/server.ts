@@ -12,6 +12,7 @@ import type { Task, TaskOwner } from '../core/task.ts'
 import { Handle } from '../core/timer-handle.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import { BaseServer, type BaseServerOptions, type Member } from './base-server.ts'
+import { IncompleteReadError, LimitError, ProtocolError } from './errors.ts'
 import type { Connection } from './open-connection.ts'
 import { StreamProtocol, type StreamOptions } from './stream-protocol.ts'
 import type { StreamReader } from './stream-reader.ts'
@@ -76,6 +77,7 @@ export class Server extends BaseServer<Served> {
     wrap: (events: TransportEvents) => TransportEvents,
   ): boolean {
     const protocol = new StreamProtocol(this.#options, this.runner)
+    const events = wrap(protocol)
     const served = new Served(this, ++this.#made, protocol, connection.remoteAddress)
     this.members.add(served)
     protocol.onLost = () => {
@@ -84,7 +86,12 @@ export class Server extends BaseServer<Served> {
       if (served.handled && isTimeout(protocol.lostBy)) this.#reportCut(served, protocol.lostBy)
       this.#removeIfOver(served)
     }
-    connection.take(wrap(protocol), this.runner)
+    try {
+      connection.take(events, this.runner)
+    } catch (error) {
+      this.members.delete(served)
+      throw error
+    }
     this.#callInContext(() => this.#begin(served))
     return true
   }
@@ -134,7 +141,8 @@ export class Server extends BaseServer<Served> {
     if (served.isOwnLoss(error)) {
       this.runner.report({ message: `${name} was lost`, error, task, fromOutside: true })
     } else {
-      this.runner.report({ message: `the handler of ${name} failed; its connection is closed`, error, task })
+      const message = `the handler of ${name} failed; its connection is closed`
+      this.runner.report({ message, error, task, fromOutside: isPeersDoing(error) })
     }
   }
 
@@ -201,6 +209,16 @@ class Served implements ServerConnection, Member, TaskOwner {
   abort(): void {
     this.#protocol.abort()
   }
+}
+
+/** What a peer sends, or does not, is no bug of the handler: one line is enough, and a scan of ports no flood. */
+function isPeersDoing(error: unknown): boolean {
+  return (
+    error instanceof IncompleteReadError ||
+    error instanceof ProtocolError ||
+    // Of a read: a writer's limit is met by a program that does not drain.
+    (error instanceof LimitError && error.consumedBytes > 0)
+  )
 }
 
 /** The peer took nothing for too long, or a policy lost patience. */

@@ -3,7 +3,11 @@ import type { ConnectOptions, ListenOptions } from './endpoint.ts'
 import type { ConnectSettings, ListenSettings } from './transport.ts'
 
 const DEFAULT_BACKLOG = 511
+/** What systems take; they would cut off the rest of the number. */
+const LARGEST_BACKLOG = 65_535
 const DEFAULT_KEEP_ALIVE_MS = 60_000
+/** The most that Linux takes. What it does not take would leave its own time in force, two hours. */
+const LONGEST_KEEP_ALIVE_MS = 32_767_000
 
 export function connectSettings(options: ConnectOptions): ConnectSettings {
   return {
@@ -18,7 +22,7 @@ export function listenSettings(options: ListenOptions): ListenSettings {
   return {
     noDelay: options.noDelay ?? true,
     keepAliveMs: keepAliveMs(options.keepAlive),
-    backlog: options.backlog ?? DEFAULT_BACKLOG,
+    backlog: Math.min(LARGEST_BACKLOG, options.backlog ?? DEFAULT_BACKLOG),
     reusePort: options.reusePort ?? false,
     ipv6Only: options.ipv6Only ?? false,
     mode: options.mode,
@@ -28,5 +32,6 @@ export function listenSettings(options: ListenOptions): ListenSettings {
 
 function keepAliveMs(keepAlive: boolean | number | undefined): number | null {
   if (keepAlive === undefined || keepAlive === false) return null
-  return keepAlive === true ? DEFAULT_KEEP_ALIVE_MS : keepAlive
+  if (keepAlive === true) return DEFAULT_KEEP_ALIVE_MS
+  return Math.min(LONGEST_KEEP_ALIVE_MS, Math.ceil(keepAlive / 1_000) * 1_000)
 }

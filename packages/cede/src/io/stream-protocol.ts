@@ -70,7 +70,8 @@ export class StreamProtocol implements ConnectionEnd {
     if (error === null) this.reader.feedEof()
     else
       this.reader.setException(new ConnectionLostError(`read from ${this.reader.peer}: expected more`, error))
-    this.writer.connectionLost(error)
+    // A policy that throws in `connectionMade` keeps it from being made.
+    ;(this.writer as StreamWriter | undefined)?.connectionLost(error)
     this.onLost?.()
   }
 

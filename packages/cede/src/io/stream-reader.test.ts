@@ -551,3 +551,31 @@ function* cancelledAfterOnePass(reader: StreamReader, asked: Request) {
   const ended = yield* task.join()
   return ended.status === 'done' ? ended.value : null
 }
+
+test('the error of a read in a timeout names the lines that wait for it', () =>
+  simulate(function* () {
+    const reader = new StreamReader()
+    function* readTheHeader() {
+      return yield* timeout(100, reader.readExactly(10))
+    }
+    const reading = createTask(timeout(200, () => readTheHeader()))
+    yield* sleep(0)
+    reader.feedData(Buffer.from('ab'))
+    reader.feedEof()
+    const outcome = yield* reading.join()
+    assert.ok(outcome.status === 'failed' && outcome.error instanceof IncompleteReadError)
+    assert.match(outcome.error.stack!, /at readTheHeader /)
+    assert.doesNotMatch(outcome.error.stack!, /answerProbe/)
+  }))
+
+test('without a limit for lines, reading pauses all the same, and goes on for a line that needs more', () =>
+  simulate(function* () {
+    const { reader, source } = sourced({ limitBytes: Infinity })
+    reader.feedData(Buffer.alloc(200_000, 'x'))
+    assert.equal(source.paused, true)
+    const reading = createTask(reader.readLine())
+    yield* sleep(0)
+    assert.equal(source.paused, false)
+    reader.feedData(Buffer.from('\n'))
+    assert.equal((yield* reading)!.length, 200_001)
+  }))

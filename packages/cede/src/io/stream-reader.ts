@@ -76,6 +76,8 @@ export class StreamReader {
   /** @internal */
   spareTextLine: ReadTextLine | null = null
   #source: ByteSource | null = null
+  /** Reading goes on at so many waiting bytes, and pauses above twice as many. Lines without a limit still wait. */
+  readonly #goOnBytes: number
   #paused = false
   #eof = false
   #error: Error | null = null
@@ -92,6 +94,7 @@ export class StreamReader {
   constructor(options: StreamReaderOptions = {}, runner: Runner | null = running.runner) {
     checkSize('StreamReader', 'limitBytes', options.limitBytes)
     this.limitBytes = options.limitBytes ?? DEFAULT_LIMIT_BYTES
+    this.#goOnBytes = Number.isFinite(this.limitBytes) ? this.limitBytes : DEFAULT_LIMIT_BYTES
     this.#runner = runner
   }
 
@@ -294,7 +297,7 @@ export class StreamReader {
       Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length),
     )
     this.#changed()
-    if (!this.#paused && this.queue.length > 2 * this.limitBytes && !this.#needsMore()) this.#pause()
+    if (!this.#paused && this.queue.length > 2 * this.#goOnBytes && !this.#needsMore()) this.#pause()
   }
 
   /** No more bytes will come. */
@@ -369,7 +372,7 @@ export class StreamReader {
   }
 
   #resumeIfLow(): void {
-    if (this.#paused && this.queue.length <= this.limitBytes) this.#resume()
+    if (this.#paused && this.queue.length <= this.#goOnBytes) this.#resume()
   }
 
   #pause(): void {

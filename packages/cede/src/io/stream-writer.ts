@@ -19,6 +19,7 @@ import { checkpoint } from '../core/sleep.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
 import { WaitQueue } from '../core/wait-queue.ts'
+import { withCallers } from '../core/with-callers.ts'
 import { checkSize, formatAddress, type SocketAddress } from './address.ts'
 import { ConnectionLostError, LimitError } from './errors.ts'
 import type { Transport } from './transport.ts'
@@ -148,14 +149,7 @@ export class StreamWriter {
    */
   write(data: string | Uint8Array): void {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
-    if (!(bytes instanceof Uint8Array)) {
-      throw wrongArgument(
-        'write()',
-        'a string or a Uint8Array',
-        data,
-        'write `JSON.stringify(value)` for other values',
-      )
-    }
+    if (!(bytes instanceof Uint8Array)) throw notData('write()', data)
     if (this.#state !== 'open') throw this.#unusable('write()')
     // Unless it is full, no more than the high-water mark is buffered: what is must not be counted for each write.
     if (this.#full || bytes.length > this.#hardLimitBytes - this.transport.writeMarks.highWaterBytes)
@@ -203,9 +197,10 @@ export class StreamWriter {
    * `write` and `drain` in one. If it is cancelled while it waits, `data` is buffered and will be sent.
    *
    * @param data a string (as UTF-8) or bytes, which must not be changed afterwards
-   * @throws what `write` and `drain` throw
+   * @throws {MisuseError} at the call, for other data; otherwise what `write` and `drain` throw
    */
   send(data: string | Uint8Array): Coroutine<void> {
+    if (typeof data !== 'string' && !(data instanceof Uint8Array)) throw notData('send()', data)
     return new Send(this, data)
   }
 
@@ -322,9 +317,9 @@ export class StreamWriter {
 
   #unusable(act: string): Error {
     const attempted = `${act} to ${this.peer}: expected an open connection`
-    if (this.#error !== null) return new ConnectionLostError(attempted, this.#error)
+    if (this.#error !== null) return withCallers(new ConnectionLostError(attempted, this.#error))
     const found = this.#state === 'ended' ? 'writeEof() was called' : 'it was closed'
-    return new ClosedError(`${attempted}, found that ${found}`)
+    return withCallers(new ClosedError(`${attempted}, found that ${found}`))
   }
 }
 
@@ -401,6 +396,15 @@ class Send extends Drain {
     return super.next(value)
   }
   #gaveWay = false
+}
+
+function notData(act: string, data: unknown): Error {
+  return wrongArgument(
+    act,
+    'a string or a Uint8Array',
+    data,
+    'write `JSON.stringify(value)` for other values',
+  )
 }
 
 /** @throws {RangeError} if a size is wrong, or low is above high */

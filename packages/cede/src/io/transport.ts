@@ -51,8 +51,8 @@ export interface Transport {
   resumeReading(): void
   /**
    * Buffers `data`; what is written until the end of the pass leaves in one go. The bytes must not be changed
-   * afterwards. Dropped after `close`, `abort`, or the end of the connection; at the fifth time, the exception handler
-   * is told.
+   * afterwards. Dropped after `close`, `abort`, or the end of the connection; of the fifth write after the end the
+   * exception handler is told.
    *
    * @throws {ClosedError} after `writeEof`
    */

@@ -1,5 +1,6 @@
 /** The file of a Unix socket: when its place is free, how it comes into its place, whose it is when it is removed. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
@@ -12,11 +13,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { UnixSocketFile } from './unix-socket-file.ts'
+import { unusablePath, UnixSocketFile } from './unix-socket-file.ts'
 
 const skip = process.platform === 'win32' ? 'no Unix sockets' : false
 const folder = mkdtempSync(join(tmpdir(), 'cede-file-'))
@@ -82,6 +83,15 @@ test('a path that is too long is told with its length', { skip }, async () => {
   }
 })
 
+test('a path is not cut off at a zero byte, where it would mean another file', { skip }, async () => {
+  const path = freshPath()
+  await staleFile(path)
+  const error = (await whenFree(new UnixSocketFile(`${path}\0.old`))) as NodeJS.ErrnoException
+  assert.equal(error.code, 'EINVAL')
+  assert.match(error.message, /^expected a path without a zero byte, found ".*\\u0000\.old"$/)
+  assert.equal(unusablePath('\0a name\0of its own'), null)
+})
+
 test('a directory that is not there is told as such', { skip }, async () => {
   const error = (await whenFree(
     new UnixSocketFile(join(folder, 'nowhere', 'x.sock')),
@@ -109,6 +119,7 @@ test(
     assert.notEqual(file.boundPath, path)
     const server = await listenAt(file.boundPath)
     const before = statSync(path).ino
+    assert.equal(await whenFree(file), null)
     file.publish(0o640)
     assert.notEqual(statSync(path).ino, before)
     assert.equal(statSync(path).mode & 0o777, 0o640)
@@ -127,6 +138,7 @@ test('S138: a file that was replaced is not removed', { skip }, async () => {
   const older = new UnixSocketFile(path)
   const first = await listenAt(older.boundPath)
   older.publish(undefined)
+  renameSync(path, `${path}.old`)
   const newer = new UnixSocketFile(path)
   const second = await listenAt(newer.boundPath)
   newer.publish(undefined)
@@ -138,12 +150,53 @@ test('S138: a file that was replaced is not removed', { skip }, async () => {
   second.close()
 })
 
+test('S138: of two that found the same place free, the first has it', { skip }, async () => {
+  const empty = freshPath()
+  const stale = freshPath()
+  await staleFile(stale)
+  for (const path of [empty, stale]) {
+    const files = [new UnixSocketFile(path), new UnixSocketFile(path)] as const
+    for (const file of files) assert.equal(await whenFree(file), null)
+    const [first, second] = files
+    const servers = [await listenAt(first.boundPath), await listenAt(second.boundPath)]
+    first.publish(undefined)
+    assert.throws(() => second.publish(undefined), { code: 'EADDRINUSE' })
+    assert.equal(existsSync(second.boundPath), false)
+    second.remove()
+    assert.equal(existsSync(path), true)
+    first.remove()
+    for (const server of servers) server.close()
+  }
+})
+
+/** Listens at a path, says so, and never accepts. */
+const BUSY = `
+  const server = require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 })
+  server.on('listening', () => {
+    require('node:fs').writeSync(1, 'listening')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  })
+`
+
+test('S138: somebody who is too busy to answer is somebody', { skip }, async () => {
+  const path = freshPath()
+  const child = spawn(process.execPath, ['-e', BUSY, path])
+  await once(child.stdout, 'data')
+  const waiting = Array.from({ length: 8 }, () => connect({ path }).on('error', () => {}))
+  await once(waiting[0]!, 'connect')
+  const taken = (await whenFree(new UnixSocketFile(path))) as NodeJS.ErrnoException
+  for (const socket of waiting) socket.destroy()
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  assert.equal(taken.code, 'EADDRINUSE')
+})
+
 test('what cannot be put in its place leaves nothing', { skip }, async () => {
   const path = join(folder, 'a-directory')
   mkdirSync(path)
   const file = new UnixSocketFile(path)
   const server = await listenAt(file.boundPath)
-  assert.throws(() => file.publish(undefined), { code: 'EISDIR' })
+  assert.throws(() => file.publish(undefined), { code: 'EADDRINUSE' })
   file.remove()
   assert.equal(existsSync(file.boundPath), false)
   server.close()

@@ -8,7 +8,10 @@
  *
  * The socket is bound under another name in the same directory and then renamed. So the change is one step, rights are set
  * before anybody can connect, and the host's own removal on closing, which does not look whose file it is, finds nothing.
+ * A rename replaces whatever is there by then: so right before it the place must be empty or look as it did when it was
+ * tried. Otherwise one of two servers that start at the same time would take the place of the other.
  */
+import { randomBytes } from 'node:crypto'
 import { chmodSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -16,22 +19,21 @@ import { dirname, join } from 'node:path'
 /** What `sun_path` of Linux holds, without its end; other systems have a little less. */
 const LONGEST_PATH_BYTES = 107
 
-let made = 0
-
 export class UnixSocketFile {
   readonly path: string
   /** Where the host binds. */
   readonly boundPath: string
   /** What tells our file from one that has replaced it. */
   #identity: string | null = null
+  /** What was found at the place, and may be replaced; null: nothing. */
+  #replaced: string | null = null
   readonly #hasFile: boolean
 
   constructor(path: string) {
     this.path = path
     this.#hasFile = !path.startsWith('\0') && process.platform !== 'win32'
-    this.boundPath = this.#hasFile
-      ? join(dirname(path), `.${process.pid.toString(36)}${(made++).toString(36)}`)
-      : path
+    // Not the number of the process: those of two containers that share a directory are often the same.
+    this.boundPath = this.#hasFile ? join(dirname(path), `.${randomBytes(4).toString('hex')}`) : path
   }
 
   /** Finds out whether the place is free, and calls back once. @returns how to give up */
@@ -40,7 +42,7 @@ export class UnixSocketFile {
       done(null)
       return () => {}
     }
-    const unusable = tooLongPath(this.path) ?? tooLongPath(this.boundPath) ?? noDirectory(this.path)
+    const unusable = unusablePath(this.path) ?? unusablePath(this.boundPath) ?? noDirectory(this.path)
     if (unusable !== null) {
       done(unusable)
       return () => {}
@@ -57,6 +59,7 @@ export class UnixSocketFile {
       done(inUse('expected a socket or nothing, found another kind of file'))
       return () => {}
     }
+    this.#replaced = identityOf(this.path)
     return whenAnswered(this.path, (answer) => {
       done(answer === 'nobody' ? null : answer === 'somebody' ? inUse('somebody listens there') : answer)
     })
@@ -66,6 +69,8 @@ export class UnixSocketFile {
   publish(mode: number | undefined): void {
     if (!this.#hasFile) return
     try {
+      const there = identityOf(this.path)
+      if (there !== null && there !== this.#replaced) throw inUse('somebody else was faster')
       if (mode !== undefined) chmodSync(this.boundPath, mode)
       this.#identity = identityOf(this.boundPath)
       renameSync(this.boundPath, this.path)
@@ -97,7 +102,9 @@ function whenAnswered(path: string, done: (answer: 'nobody' | 'somebody' | Error
     done('somebody')
   })
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    done(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'nobody' : error)
+    // More wait for whoever listens there than it has room for.
+    if (error.code === 'EAGAIN') done('somebody')
+    else done(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'nobody' : error)
   })
   return () => {
     socket.removeAllListeners()
@@ -129,8 +136,13 @@ function noDirectory(path: string): Error | null {
   }
 }
 
-/** The system would cut it off, and mean another file. */
-export function tooLongPath(path: string): Error | null {
+/** A path that the system would cut off, and mean another file; null: it would not. */
+export function unusablePath(path: string): Error | null {
+  if (path.lastIndexOf('\0') > 0 && !path.startsWith('\0')) {
+    return Object.assign(new Error(`expected a path without a zero byte, found ${JSON.stringify(path)}`), {
+      code: 'EINVAL',
+    })
+  }
   const bytes = Buffer.byteLength(path)
   if (bytes <= LONGEST_PATH_BYTES) return null
   return Object.assign(

@@ -15,8 +15,8 @@ test('each line is a value', () => {
 
 test('a line that is not JSON is kept in the error', () => {
   for (const [line, message] of [
-    ['{"a":\n', /^decode a JSON line: expected JSON, found a string \("\{\\"a\\":"\) \(.*JSON.*\)$/],
-    ['\n', /expected JSON, found a string \(""\)/],
+    ['{"a":\n', /^decode a JSON line: expected JSON, found text \("\{\\"a\\":"\) \(.*JSON.*\)$/],
+    ['\n', /expected JSON, found an empty line$/],
     ['null\n', /expected a value that is not null alone, found null/],
     [Buffer.from([34, 0xff, 34, 10]), /expected UTF-8, found other bytes/],
   ] as const) {

@@ -1,6 +1,6 @@
 /** A JSON value per line. */
 import { isUtf8 } from 'node:buffer'
-import { nameOf, wrongArgument } from '../../core/misuse.ts'
+import { wrongArgument } from '../../core/misuse.ts'
 import { ProtocolError } from '../errors.ts'
 import { checkedLimit, checkOptions, LONGEST_FRAME, type FrameCodec, type FrameLimit } from './frame-codec.ts'
 import { LineCodec } from './line-codec.ts'
@@ -80,7 +80,7 @@ class JsonLines extends LineCodec<JsonFrame, unknown> {
       value = JSON.parse(text) as JsonValue
     } catch (cause) {
       throw new ProtocolError(
-        `decode a JSON line: expected JSON, found ${nameOf(text)} (${(cause as Error).message})`,
+        `decode a JSON line: expected JSON, found ${foundIn(text, cause as Error)}`,
         received,
         { cause },
       )
@@ -91,4 +91,10 @@ class JsonLines extends LineCodec<JsonFrame, unknown> {
       received,
     )
   }
+}
+
+/** What was found in place of JSON. Not `nameOf`: a line is no string in the sense of JSON. */
+function foundIn(line: string, cause: Error): string {
+  if (line === '') return 'an empty line'
+  return `text (${JSON.stringify(line.length > 40 ? `${line.slice(0, 40)}…` : line)}) (${cause.message})`
 }

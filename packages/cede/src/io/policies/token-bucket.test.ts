@@ -9,6 +9,7 @@ import {
   sleep,
   timeoutOr,
   TokenBucket,
+  type ExceptionContext,
   type Suspension,
 } from 'cede'
 import { Sim, simulate } from '../../../../../test/support/sim.ts'
@@ -235,4 +236,28 @@ test('bad arguments are told at the call', () => {
     message: 'take(): count was expected to be a finite number above 0, found a number (0)',
   })
   assert.throws(() => bucket.tryTake(NaN), RangeError)
+})
+
+test('one that throws when it is granted holds up nobody behind it', async () => {
+  for (const parent of [undefined, new TokenBucket({ perSecond: 100, burst: 1 })]) {
+    const broken = new Error('broken')
+    const reports: ExceptionContext[] = []
+    const granted: string[] = []
+    await simulate(
+      function* (sim) {
+        const bucket = new TokenBucket({ perSecond: 100, burst: 1, parent })
+        bucket.claim(sim.loop, 2, () => {
+          throw broken
+        })
+        bucket.claim(sim.loop, 2, () => granted.push('second'))
+        yield* sleep(1_000)
+      },
+      { reports },
+    )
+    assert.deepEqual(granted, ['second'])
+    assert.deepEqual(
+      reports.map(({ error }) => error),
+      [broken],
+    )
+  }
 })

@@ -224,8 +224,12 @@ export class TokenBucket {
   #due(): void {
     this.#timer = null
     this.#refill(this.#loop!)
-    if (this.parent === null) this.#grantAll()
-    this.#attend()
+    try {
+      if (this.parent === null) this.#grantAll()
+    } finally {
+      // Whoever waits behind one that throws must not wait for ever.
+      this.#attend()
+    }
   }
 
   #grantAll(): void {
@@ -242,8 +246,11 @@ export class TokenBucket {
   #grantedByParent(claim: Claim): void {
     this.#refill(this.#loop!)
     claim.atParent = null
-    this.#grant(claim)
-    this.#attend()
+    try {
+      this.#grant(claim)
+    } finally {
+      this.#attend()
+    }
   }
 
   #grant(claim: Claim): void {

@@ -21,7 +21,10 @@ export class WriteLimit extends TransportLayer {
   #marks: WriteMarks = { highWaterBytes: DEFAULT_HIGH_WATER_BYTES, lowWaterBytes: DEFAULT_LOW_WATER_BYTES }
   /** The one above was told to pause. */
   #paused = false
-  /** Inside `write`, which resumes nobody: whoever writes when resumed would come here again and again. */
+  /**
+   * Inside `write`, which resumes nobody: whoever writes when resumed would come here again and again. Nothing ends there
+   * either, before it is written.
+   */
   #writing = false
   #eofWanted = false
   #closing = false
@@ -115,10 +118,17 @@ export class WriteLimit extends TransportLayer {
     }
     if (this.#eofWanted) throw writtenAfterEof(this.remoteAddress)
     if (data.length === 0) return
-    this.#checkHigh(data.length)
     this.#writing = true
-    this.#throttle.push(Buffer.from(data.buffer, data.byteOffset, data.length))
-    this.#writing = false
+    try {
+      this.#checkHigh(data.length)
+      // One who closes when told to pause has written these before; one who aborts wants nothing sent.
+      if (!this.below.closing) {
+        this.#throttle.push(Buffer.from(data.buffer, data.byteOffset, data.length))
+      }
+    } finally {
+      this.#writing = false
+    }
+    this.#endIfNothingWaits()
   }
 
   #passOn(bytes: Buffer): void {
@@ -165,7 +175,7 @@ export class WriteLimit extends TransportLayer {
   }
 
   #endIfNothingWaits(): void {
-    if (this.#throttle.length === 0) this.#endIfWanted()
+    if (this.#throttle.length === 0 && !this.#writing) this.#endIfWanted()
   }
 
   #endIfWanted(): void {
