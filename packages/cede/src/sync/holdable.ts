@@ -3,10 +3,10 @@ import type { Task } from '../core/task.ts'
 import type { Waiting } from '../core/wait-queue.ts'
 
 export interface Holdable {
-  /** Takes it for `task` if that is possible at once. */
+  /** @internal Takes it for `task` if that is possible at once. */
   takeFor(task: Task): boolean
-  /** A place in the line of those who wait for it: whoever is woken there holds it. */
+  /** @internal A place in the line of those who wait for it: whoever is woken there holds it. */
   place(): Waiting<void>
-  /** Takes it back from a body that ends. Must not throw: a body may end by being cancelled. */
+  /** @internal Takes it back from a body that ends. Must not throw: a body may end by being cancelled. */
   giveBack(task: Task): void
 }

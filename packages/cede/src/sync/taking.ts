@@ -10,10 +10,11 @@ export type Ended = typeof ENDED
 
 export interface Source<T> {
   readonly size: number
-  /** Nothing more will come than what is there. */
+  /** @internal Nothing more will come than what is there. */
   readonly ended: boolean
+  /** @internal */
   readonly takers: WaitQueue<T | Ended>
-  /** Takes an item; there must be one. */
+  /** @internal Takes an item; there must be one. */
   take(): T
 }
 
