@@ -55,7 +55,7 @@ class Holding<T> extends Frame<T> {
 
   /** A probe finds it suspended in line as well, and leaves it there. */
   override return(value?: unknown): IteratorResult<Suspension, T> {
-    return (value) === RETURN_PROBE ? answerReturn(value as T) : super.return(value)
+    return value === RETURN_PROBE ? answerReturn(value as T) : super.return(value)
   }
 
   override enter(): IteratorResult<Suspension, T> {
