@@ -28,6 +28,9 @@ const asyncio = peer(
 )
 const effect = peer('Effect', 'npm install --save-dev effect', 'effect.ts')
 const effection = peer('Effection', 'npm install --save-dev effection', 'effection.ts')
+const heapJs = peer('heap-js', 'npm install --save-dev heap-js', 'heaps.ts')
+const mnemonist = peer('Mnemonist', 'npm install --save-dev mnemonist', 'heaps.ts')
+const tinyQueue = peer('TinyQueue', 'npm install --save-dev tinyqueue', 'heaps.ts')
 const abortSignal = peer('Node', undefined, 'abort-signal.ts')
 const nodeTimers = peer('Node', undefined, 'node-timers.ts')
 
@@ -76,6 +79,23 @@ const cases: Record<string, CodeCase> = {
   nodeTimers: nodeTimers('fewDurations', 'setTimeout, few durations'),
   nodeTimersMany: nodeTimers('manyDurations', 'setTimeout, 1,000 durations'),
 
+  lockFree: cede('locks.ts', 'uncontended', 'lock.with of a body that does not wait'),
+  lockHandedOver: cede('locks.ts', 'handedOver', 'lock handed from task to task'),
+  asyncioLockHandedOver: asyncio('lockHandedOver', 'lock handed from task to task'),
+
+  queueOfTen: cede('queues.ts', 'ten', 'queue of 10'),
+  queueOfOne: cede('queues.ts', 'one', 'queue of 1'),
+  channelOfTen: cede('queues.ts', 'channel', 'channel of 10'),
+  asyncioQueueOfTen: asyncio('queueOfTen', 'queue of 10'),
+  asyncioQueueOfOne: asyncio('queueOfOne', 'queue of 1'),
+  effectQueueOfTen: effect('queueOfTen', 'queue of 10'),
+  effectQueueOfOne: effect('queueOfOne', 'queue of 1'),
+
+  priorityQueue: cede('priority-queue.ts', 'inAndOut', 'PriorityQueue'),
+  heapJs: heapJs('heapJs', 'Heap'),
+  mnemonist: mnemonist('mnemonist', 'Heap'),
+  tinyQueue: tinyQueue('tinyQueue', 'TinyQueue'),
+
   stepKept: cede('async-local-storage.ts', 'kept', 'a step, kept'),
   stepOff: cede('async-local-storage.ts', 'off', 'a step, off'),
 }
@@ -111,6 +131,9 @@ const scope = 'A scope opened, cancelled while waiting, unwound and left'
 const timers = 'A timer armed and cancelled, 1,000,000 pending'
 const memoryOf = 'Heap of a waiting task beyond its bare generator'
 const million = '1,000,000 sleeping tasks'
+const lock = 'A lock'
+const queue = 'An item put by one task and got by another'
+const priorities = 'A priority queue, 100,000 items in and out, an item'
 const storage = 'AsyncLocalStorage'
 
 const rows: Row[] = [
@@ -226,6 +249,68 @@ const rows: Row[] = [
   },
 
   {
+    heading: lock,
+    what: 'free, around a body that does not wait',
+    figure: units('lockFree'),
+    target: { atMost: 4 },
+  },
+  { heading: lock, what: 'handed from task to task', figure: units('lockHandedOver'), target: { atMost: 6 } },
+  {
+    heading: lock,
+    what: 'times cheaper than asyncio, handed from task to task',
+    figure: times('asyncioLockHandedOver', 'lockHandedOver'),
+    target: { atLeast: 5 },
+  },
+
+  { heading: queue, what: 'queue of 10', figure: units('queueOfTen'), target: { atMost: 9 } },
+  { heading: queue, what: 'queue of 1', figure: units('queueOfOne'), target: { atMost: 9 } },
+  { heading: queue, what: 'channel of 10', figure: units('channelOfTen') },
+  {
+    heading: queue,
+    what: 'times cheaper than asyncio, queue of 10',
+    figure: times('asyncioQueueOfTen', 'queueOfTen'),
+    target: { atLeast: 5 },
+  },
+  {
+    heading: queue,
+    what: 'times cheaper than asyncio, queue of 1',
+    figure: times('asyncioQueueOfOne', 'queueOfOne'),
+    target: { atLeast: 5 },
+  },
+  {
+    heading: queue,
+    what: 'times cheaper than Effect, queue of 10',
+    figure: times('effectQueueOfTen', 'queueOfTen'),
+    target: { atLeast: 5 },
+  },
+  {
+    heading: queue,
+    what: 'times cheaper than Effect, queue of 1',
+    figure: times('effectQueueOfOne', 'queueOfOne'),
+    target: { atLeast: 5 },
+  },
+
+  { heading: priorities, what: 'PriorityQueue, equal ones in order', figure: units('priorityQueue') },
+  {
+    heading: priorities,
+    what: 'against TinyQueue',
+    figure: times('priorityQueue', 'tinyQueue'),
+    target: { atMost: 1.2 },
+  },
+  {
+    heading: priorities,
+    what: 'against the heap of Mnemonist',
+    figure: times('priorityQueue', 'mnemonist'),
+    target: { atMost: 1.2 },
+  },
+  {
+    heading: priorities,
+    what: 'against heap-js',
+    figure: times('priorityQueue', 'heapJs'),
+    target: { atMost: 1.2 },
+  },
+
+  {
     heading: storage,
     what: 'kept, a step, 100 tasks in turn',
     figure: { kind: 'extra', of: 'stepKept', without: 'stepOff' },
@@ -241,5 +326,5 @@ export const core: CodeSuite = {
   cases,
   programs,
   rows,
-  packages: ['effect', 'effection'],
+  packages: ['effect', 'effection', 'heap-js', 'mnemonist', 'tinyqueue'],
 }

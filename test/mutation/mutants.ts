@@ -15,7 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'dropped resume: a woken waiter is not resumed',
     file: 'core/wait-queue.ts',
-    find: 'first.task!.resume(value)',
+    find: 'this.task!.resume(value)',
     replace: 'void value',
   },
   {

@@ -60,12 +60,58 @@ async def bounded(iterations, body):
     return took
 
 
+async def queue_pairs(iterations, size):
+    queue = asyncio.Queue(size)
+
+    async def produce():
+        for i in range(iterations):
+            await queue.put(i)
+
+    expected = 0
+    start = now()
+    producer = asyncio.create_task(produce())
+    for _ in range(iterations):
+        if await queue.get() == expected:
+            expected += 1
+    took = now() - start
+    await producer
+    assert expected == iterations
+    return took
+
+
+async def lock_handed_over(iterations):
+    lock = asyncio.Lock()
+    takers = 10
+    held = 0
+
+    async def take():
+        nonlocal held
+        for _ in range(iterations // takers):
+            await lock.acquire()
+            held += 1
+            lock.release()
+
+    await lock.acquire()
+    tasks = [asyncio.create_task(take()) for _ in range(takers)]
+    await asyncio.sleep(0)
+    start = now()
+    lock.release()
+    for task in tasks:
+        await task
+    took = now() - start
+    assert held == iterations // takers * takers
+    return took
+
+
 CASES = {
     "call": call,
     "pass": one_pass,
     "task": task,
     "timeoutReady": lambda n: bounded(n, child),
     "timeoutGivesWay": lambda n: bounded(n, gives_way),
+    "queueOfTen": lambda n: queue_pairs(n, 10),
+    "queueOfOne": lambda n: queue_pairs(n, 1),
+    "lockHandedOver": lock_handed_over,
 }
 
 

@@ -2,6 +2,7 @@
 
 import * as Effect from 'effect/Effect'
 import * as Fiber from 'effect/Fiber'
+import * as Queue from 'effect/Queue'
 import { check, now, type TimedCase } from '../../case.ts'
 
 const child = Effect.gen(function* () {
@@ -71,6 +72,22 @@ const timeoutLoop = Effect.fnUntraced(function* (iterations: number, body: Effec
   return took
 })
 
+const produce = Effect.fnUntraced(function* (queue: Queue.Queue<number>, count: number) {
+  for (let i = 0; i < count; i++) yield* Queue.offer(queue, i)
+})
+
+const queueLoop = Effect.fnUntraced(function* (iterations: number, capacity: number) {
+  const queue = yield* Queue.bounded<number>(capacity)
+  let next = 0
+  const start = now()
+  const producer = yield* Effect.forkChild(produce(queue, iterations))
+  for (let i = 0; i < iterations; i++) if ((yield* Queue.take(queue)) === next) next++
+  const took = now() - start
+  yield* Fiber.join(producer)
+  check(next === iterations, 'items were lost, or came out of order')
+  return took
+})
+
 export const cases: Record<string, TimedCase> = {
   call: { sample: (iterations) => Effect.runPromise(callLoop(iterations)) },
   pass: { sample: (iterations) => Effect.runPromise(passLoop(iterations)) },
@@ -78,4 +95,6 @@ export const cases: Record<string, TimedCase> = {
   tracedTask: { sample: (iterations) => Effect.runPromise(tracedTaskLoop(iterations)) },
   timeoutReady: { sample: (iterations) => Effect.runPromise(timeoutLoop(iterations, child)) },
   timeoutGivesWay: { sample: (iterations) => Effect.runPromise(timeoutLoop(iterations, givesWay)) },
+  queueOfTen: { sample: (iterations) => Effect.runPromise(queueLoop(iterations, 10)) },
+  queueOfOne: { sample: (iterations) => Effect.runPromise(queueLoop(iterations, 1)) },
 }

@@ -320,6 +320,11 @@ class FutureWait<T> extends Leaf<T> implements Waiter {
   describe(): WaitDescription {
     return this.#future.describe()
   }
+
+  /** @internal */
+  blocker(): Task | null {
+    return this.#future.owner
+  }
 }
 
 function awaitsItself(task: Task): MisuseError {

@@ -342,6 +342,11 @@ export class Loop {
     return this.#turning ? this.#nowMs : this.#readClock()
   }
 
+  /** @internal The step that runs took long: the turn ends with this pass, if its time is spent. */
+  noteLongStep(): void {
+    this.#readClock()
+  }
+
   /**
    * @internal What a callback that is registered now runs in. One that is registered from outside, in an event of the
    * host, belongs to the run that there is; if there are several, to none, and can make no tasks.

@@ -36,6 +36,11 @@ class Suspend<T> extends Leaf<T> {
   describe(): WaitDescription {
     return this.#wait.describe()
   }
+
+  /** @internal */
+  blocker(asking: Task): Task | null {
+    return this.#wait.blocker?.(asking) ?? null
+  }
 }
 
 /**

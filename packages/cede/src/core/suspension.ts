@@ -38,6 +38,14 @@ export interface Coroutine<out T> extends Operation<T> {
   readonly then?: (writeYieldStar: () => never, orPassItToRun: () => never) => never
 }
 
+/** An iterator whose `next` is an operation, for sequences that must be waited for. */
+export interface CoroutineIterator<T> {
+  /** The next item, or `done` when there are no more. */
+  next(): Coroutine<IteratorResult<T, undefined>>
+  /** Ends the sequence early and gives back what it holds. */
+  return?(): Coroutine<void>
+}
+
 /** An operation, or a function that makes one. Generator functions fit as they are. */
 export type Body<T, A extends readonly unknown[] = []> = Operation<T> | ((...args: A) => Operation<T>)
 
@@ -63,4 +71,9 @@ export interface Wait {
   /** The task was cancelled while parked: forget it, at once, synchronously and without running user code. */
   unpark(task: Task): void
   describe(): WaitDescription
+  /**
+   * For finding cycles: the task that alone can end the wait, the holder of a lock or a task that is awaited; `asking` if
+   * the wait is for several tasks of which that is one; else null.
+   */
+  blocker?(asking: Task): Task | null
 }

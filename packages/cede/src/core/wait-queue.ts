@@ -20,16 +20,22 @@ import type { Task } from './task.ts'
 /** Says for dumps what is waited for and who holds it. Called only when somebody asks. */
 export type DescribeWait = () => WaitDescription
 
+/** The `blocker` of the waits in a queue. May be asked whenever somebody waits for a lock. */
+export type FindBlocker = (asking: Task) => Task | null
+
 const PLAIN: WaitDescription = { what: 'a wait queue' }
 
 export class WaitQueue<V = void> {
-  #first: Waiting<V> | null = null
-  #last: Waiting<V> | null = null
+  #first: Waiting<V, unknown> | null = null
+  #last: Waiting<V, unknown> | null = null
   #length = 0
   readonly #describe: DescribeWait
+  readonly #findBlocker: FindBlocker | null
 
-  constructor(describe: DescribeWait = () => PLAIN) {
+  /** @param findBlocker cheaper than `describe` and its `holders`, which are asked without it */
+  constructor(describe: DescribeWait = () => PLAIN, findBlocker: FindBlocker | null = null) {
     this.#describe = describe
+    this.#findBlocker = findBlocker
   }
 
   /** How many tasks wait. */
@@ -52,7 +58,7 @@ export class WaitQueue<V = void> {
     const first = this.#first
     if (first === null) return false
     this.remove(first)
-    first.task!.resume(value)
+    first.wake(value)
     return true
   }
 
@@ -91,11 +97,18 @@ export class WaitQueue<V = void> {
 
   /** The waiting tasks, longest wait first. */
   *tasks(): Generator<Task> {
-    for (let waiting = this.#first; waiting !== null; waiting = waiting.behind) yield waiting.task!
+    for (let waiting = this.#first; waiting !== null; waiting = waiting.behind) {
+      if (waiting.task !== null) yield waiting.task
+    }
+  }
+
+  /** @internal Whoever waits longest. */
+  get first(): Waiting<V, unknown> | null {
+    return this.#first
   }
 
   /** @internal */
-  append(waiting: Waiting<V>): void {
+  append(waiting: Waiting<V, unknown>): void {
     waiting.queue = this
     waiting.ahead = this.#last
     if (this.#last === null) this.#first = waiting
@@ -105,7 +118,7 @@ export class WaitQueue<V = void> {
   }
 
   /** @internal */
-  remove(waiting: Waiting<V>): void {
+  remove(waiting: Waiting<V, unknown>): void {
     const { ahead, behind } = waiting
     if (ahead === null) this.#first = behind
     else ahead.behind = behind
@@ -120,26 +133,57 @@ export class WaitQueue<V = void> {
   describe(): WaitDescription {
     return this.#describe()
   }
+
+  /** @internal */
+  blocker(asking: Task): Task | null {
+    return this.#findBlocker === null ? onlyHolder(this.#describe()) : this.#findBlocker(asking)
+  }
 }
 
-/** One task's place in a wait queue. */
-class Waiting<V> extends Leaf<V> {
+function onlyHolder({ holders }: WaitDescription): Task | null {
+  return holders?.length === 1 ? holders[0]! : null
+}
+
+/**
+ * One task's place in a wait queue. What may find what it wants at once extends it: `V` is what it is woken with, `T`
+ * what it returns.
+ */
+export class Waiting<V, T = V> extends Leaf<T> {
+  /** @internal */
   queue: WaitQueue<V>
+  /** @internal Null until it waits. */
   task: Task | null = null
-  ahead: Waiting<V> | null = null
-  behind: Waiting<V> | null = null
+  /** @internal */
+  ahead: Waiting<V, unknown> | null = null
+  /** @internal */
+  behind: Waiting<V, unknown> | null = null
 
   constructor(queue: WaitQueue<V>) {
     super()
     this.queue = queue
   }
 
-  next(value?: unknown): IteratorResult<Suspension, V> {
+  next(value?: unknown): IteratorResult<Suspension, T> {
     if (value === PROBE) return answerProbe()
-    if (this.task === null) return announce(this)
+    if (this.task === null) return this.begin()
     if (this.task !== running.task) return takenBy(this.task, this.describe().what)
     if (this.task.status !== 'running' || this.task.waiting !== null) throw steppedByHand('a wait')
-    return { done: true, value: value as V }
+    return this.end(value as V)
+  }
+
+  /** @internal The first step, and the one after it gave way: ends at once, or announces what it waits for. */
+  begin(): IteratorResult<Suspension, T> {
+    return announce(this)
+  }
+
+  /** @internal What it returns when it was woken with `value`. */
+  end(value: V): IteratorReturnResult<T> {
+    return { done: true, value: value as unknown as T }
+  }
+
+  /** @internal Out of the queue; gets `value`. */
+  wake(value: V): void {
+    this.task!.resume(value)
   }
 
   park(task: Task): void {
@@ -153,5 +197,10 @@ class Waiting<V> extends Leaf<V> {
 
   describe(): WaitDescription {
     return this.queue.describe()
+  }
+
+  /** @internal */
+  blocker(asking: Task): Task | null {
+    return this.queue.blocker(asking)
   }
 }

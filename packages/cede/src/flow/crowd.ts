@@ -22,15 +22,20 @@ export class Crowd<T = unknown> {
   readonly #live = new Map<Member<T>, Waiter>()
   readonly #ended: (member: Member<T>) => void
   readonly #changed: WaitQueue
+  /** Whoever waits here waits for every member. */
+  #forAll = false
 
   /** @param ended is called synchronously when a member has ended; it may cancel others, and must not throw */
   constructor(act: string, ended: (member: Member<T>) => void) {
     this.#act = act
     this.#ended = ended
-    this.#changed = new WaitQueue(() => ({
-      what: `${this.#act}, ${String(this.#live.size)} to go`,
-      holders: [...this.#live.keys()].filter((member) => !(member instanceof Future)) as Task[],
-    }))
+    this.#changed = new WaitQueue(
+      () => ({
+        what: `${this.#act}, ${String(this.#live.size)} to go`,
+        holders: [...this.#live.keys()].filter((member) => !(member instanceof Future)) as Task[],
+      }),
+      (asking) => this.#blocker(asking),
+    )
   }
 
   /** Those that have not ended. */
@@ -77,7 +82,15 @@ export class Crowd<T = unknown> {
   }
 
   *whenEmpty(): Generator<Suspension, void, unknown> {
+    this.#forAll = true
     while (this.#live.size > 0) yield* this.changed()
+  }
+
+  #blocker(asking: Task): Task | null {
+    if (this.#forAll && this.#live.has(asking as Task<T>)) return asking
+    if (this.#live.size !== 1) return null
+    const [only] = this.#live.keys()
+    return only instanceof Future ? null : (only as Task)
   }
 
   /** Cancels all that are left and waits until they have ended; no cancel from outside interrupts that. */

@@ -3,7 +3,7 @@ import { coroutine } from '../core/coroutine.ts'
 import { MisuseError, TimeoutError } from '../core/errors.ts'
 import { type Future, notAFuture } from '../core/future.ts'
 import { nameOf } from '../core/misuse.ts'
-import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
+import type { Coroutine, CoroutineIterator, Operation, Suspension } from '../core/suspension.ts'
 import { isFuture, type Outcome, type Task } from '../core/task.ts'
 import type { CancelOptions } from '../core/scope.ts'
 import { Crowd, membersOf, requireList, type Member } from './crowd.ts'
@@ -104,14 +104,6 @@ function mustBeRead(member: Member): void {
 
 function* untilEnough(crowd: Crowd, enough: () => boolean): Generator<Suspension, void> {
   while (!enough()) yield* crowd.changed()
-}
-
-/** An iterator whose `next` is an operation, for sequences that must be waited for. */
-export interface CoroutineIterator<T> {
-  /** The next item, or `done` when there are no more. */
-  next(): Coroutine<IteratorResult<T, undefined>>
-  /** Ends the sequence early and gives back what it holds. */
-  return?(): Coroutine<void>
 }
 
 /**

@@ -2,9 +2,14 @@
 import { coroutine } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
 import { Leaf } from '../core/leaf.ts'
-import type { Coroutine, Operation, Suspension, WaitDescription } from '../core/suspension.ts'
+import type {
+  Coroutine,
+  CoroutineIterator,
+  Operation,
+  Suspension,
+  WaitDescription,
+} from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
-import type { CoroutineIterator } from '../flow/wait.ts'
 import type { Read } from './read.ts'
 import type { StreamReader } from './stream-reader.ts'
 

@@ -43,7 +43,7 @@ const LOOKS = 8
  *         if (error instanceof ConnectionLostError) console.log(error.message)
  *       }
  *     },
- *     { host: '127.0.0.1', port: 0, policies: [idleTimeout(20)] },
+ *     { host: '127.0.0.1', port: 0, policies: [idleTimeout(200)] },
  *   )
  *   const { reader, writer } = yield* openConnection({ host: '127.0.0.1', port: server.port })
  *   try {

@@ -1,0 +1,127 @@
+/** Work that is tried again when it fails. */
+import { coroutine, operationFrom } from '../core/coroutine.ts'
+import { MisuseError } from '../core/errors.ts'
+import { Loop } from '../core/loop.ts'
+import { nameOf, wrongArgument } from '../core/misuse.ts'
+import { seededRandom } from '../core/random.ts'
+import { sleep } from '../core/sleep.ts'
+import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
+
+export interface RetryOptions {
+  /** How often it is tried, the first time included. `Infinity`: until `withinMs` have passed, or for ever. Default: 5. */
+  readonly attempts?: number | undefined
+  /** The longest delay before the second attempt, in milliseconds; it doubles with each attempt. Default: 100. */
+  readonly delayMs?: number | undefined
+  /** What no delay exceeds, in milliseconds. Default: 10,000. */
+  readonly maxDelayMs?: number | undefined
+  /**
+   * How long after the first attempt began another may begin, in milliseconds. An attempt that runs is not cut: for that
+   * put a `timeout` into the body, or around all of it. Default: any time.
+   */
+  readonly withinMs?: number | undefined
+  /** Which errors to try again after. Default: all but `MisuseError`, which no attempt can mend. */
+  readonly retryIf?: ((error: unknown, attempt: number) => boolean) | undefined
+  /** Told before each delay, for logs; `attempt` has just failed. */
+  readonly onRetry?: ((error: unknown, attempt: number, delayMs: number) => void) | undefined
+  /** Draws the delays from this seed, for tests. Default: `Math.random`. */
+  readonly seed?: number | undefined
+}
+
+interface Checked {
+  readonly attempts: number
+  readonly delayMs: number
+  readonly maxDelayMs: number
+  readonly withinMs: number
+  readonly retryIf: (error: unknown, attempt: number) => boolean
+  readonly onRetry: RetryOptions['onRetry']
+  readonly random: () => number
+}
+
+/**
+ * Calls `body` until it succeeds, with a growing delay in between.
+ *
+ * The delay is drawn anew each time, evenly between 0 and a bound that doubles with each attempt ("full jitter"), so that
+ * many who failed together do not come back together.
+ *
+ * @param body is given the number of the attempt, from 1, and returns an operation
+ * @param options how often, how long, after which errors
+ * @returns the value of the first attempt that succeeds
+ * @throws the error of the last attempt, as it is; at the call {RangeError} if a number is out of range, {MisuseError}
+ *   if `body` is no function
+ *
+ * Suspends where the body does, and between attempts.
+ *
+ * @example
+ * import { retry, run } from 'cede'
+ *
+ * await run(function* () {
+ *   const answer = yield* retry(
+ *     function* (attempt) {
+ *       if (attempt < 3) throw new Error('not yet')
+ *       return `attempt ${attempt} succeeded`
+ *     },
+ *     { delayMs: 10, attempts: 5 },
+ *   )
+ *   console.log(answer)
+ * })
+ */
+export function retry<T>(body: (attempt: number) => Operation<T>, options?: RetryOptions): Coroutine<T> {
+  if (typeof body !== 'function') {
+    throw wrongArgument(
+      'retry()',
+      'a function that is called for each attempt',
+      body,
+      'pass a `function* () {}`',
+    )
+  }
+  return tried(body, checked(options)) as Coroutine<T>
+}
+
+const tried = coroutine(
+  'retry',
+  function* (
+    body: (attempt: number) => Operation<unknown>,
+    options: Checked,
+  ): Generator<Suspension, unknown> {
+    const { loop } = Loop.currentRunner('retry()')
+    const endMs = loop.time() + options.withinMs
+    for (let attempt = 1; ; attempt++) {
+      let failure: unknown
+      try {
+        return yield* operationFrom('retry(): what the function returned', body(attempt))
+      } catch (error) {
+        if (attempt >= options.attempts || !options.retryIf(error, attempt)) throw error
+        failure = error
+      }
+      const bound = Math.min(options.maxDelayMs, options.delayMs * 2 ** (attempt - 1))
+      const delayMs = options.random() * bound
+      if (loop.time() + delayMs > endMs) throw failure
+      options.onRetry?.(failure, attempt, delayMs)
+      yield* sleep(delayMs)
+    }
+  },
+)
+
+function checked(options: RetryOptions = {}): Checked {
+  const { attempts = 5, delayMs = 100, maxDelayMs = 10_000, withinMs = Infinity, seed } = options
+  if (attempts !== Infinity && !(Number.isInteger(attempts) && attempts >= 1)) {
+    throw new RangeError(`retry(): attempts was expected to be 1 or more, found ${nameOf(attempts)}`)
+  }
+  for (const [name, ms] of Object.entries({ delayMs, maxDelayMs, withinMs })) {
+    if (typeof ms === 'number' && ms >= 0) continue
+    throw new RangeError(`retry(): ${name} was expected to be 0 or more milliseconds, found ${nameOf(ms)}`)
+  }
+  return {
+    attempts,
+    delayMs,
+    maxDelayMs,
+    withinMs,
+    retryIf: options.retryIf ?? mayMend,
+    onRetry: options.onRetry,
+    random: seed === undefined ? Math.random : seededRandom(seed),
+  }
+}
+
+function mayMend(error: unknown): boolean {
+  return !(error instanceof MisuseError)
+}

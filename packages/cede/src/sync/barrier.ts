@@ -1,0 +1,172 @@
+/** A barrier: so many tasks wait for each other, and go on together. */
+import { MisuseError, type CodedError } from '../core/errors.ts'
+import { coroutine, operationFrom } from '../core/coroutine.ts'
+import { printsAs } from '../core/inspect.ts'
+import { GIVE_WAY } from '../core/leaf.ts'
+import { nameOf } from '../core/misuse.ts'
+import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import type { Body, Coroutine, Operation, Suspension } from '../core/suspension.ts'
+import { Waiting, WaitQueue } from '../core/wait-queue.ts'
+import { called, inLine, printed } from './in-line.ts'
+import type { NameOptions } from './lock.ts'
+
+/** A barrier was aborted, or reset while the task waited there. */
+export class BrokenBarrierError extends Error implements CodedError {
+  static {
+    this.prototype.name = 'BrokenBarrierError'
+  }
+  readonly code = 'CEDE_BROKEN_BARRIER'
+}
+
+export interface BarrierStatistics {
+  readonly parties: number
+  readonly broken: boolean
+  readonly tasksWaiting: number
+}
+
+/**
+ * Holds tasks back until there are `parties` of them, and then lets them go on together; any number of times.
+ *
+ * One that is cancelled while it waits is counted no more. The last one to come lets the others go, and with that the
+ * barrier is empty: whoever comes next waits for the next round.
+ *
+ * @example
+ * import { Barrier, gather, run, sleep } from 'cede'
+ *
+ * const barrier = new Barrier(3)
+ * function* runner(ms: number) {
+ *   yield* sleep(ms)
+ *   return yield* barrier.wait()
+ * }
+ * await run(function* () {
+ *   console.log(yield* gather([runner(20), runner(5), runner(10)]))
+ * })
+ */
+export class Barrier {
+  static {
+    printsAs(this.prototype, (barrier) =>
+      printed(
+        'Barrier',
+        barrier.name,
+        barrier.#broken ? 'broken' : `${String(barrier.parties)} parties`,
+        barrier.#line,
+      ),
+    )
+  }
+
+  /** For dumps and messages; an empty string if it has none. */
+  readonly name: string
+  /** How many tasks go on together. */
+  readonly parties: number
+  #broken = false
+  readonly #line: WaitQueue<number> = new WaitQueue<number>(
+    () => ({
+      what: `${String(this.parties - this.#line.length)} more at ${called('barrier', this.name)} (${inLine(this.#line)})`,
+    }),
+    () => null,
+  )
+
+  /** @throws {MisuseError} if `parties` is no whole number above 0 */
+  constructor(parties: number, options?: NameOptions) {
+    if (!(Number.isInteger(parties) && parties >= 1)) {
+      throw new MisuseError(
+        `new Barrier(): a whole number of 1 or more parties was expected, found ${nameOf(parties)}`,
+      )
+    }
+    this.parties = parties
+    this.name = options?.name ?? ''
+  }
+
+  /** How many tasks wait. */
+  get nWaiting(): number {
+    return this.#line.length
+  }
+
+  /** True after `abort`, until `reset`. */
+  get broken(): boolean {
+    return this.#broken
+  }
+
+  /**
+   * Waits until `parties` tasks wait here. A checkpoint; the last one to come does not suspend.
+   *
+   * @returns 0 to `parties - 1`, in the order in which they came: one of them, and only one, has 0
+   * @throws {BrokenBarrierError} if the barrier is broken, or is aborted or reset meanwhile
+   */
+  wait(): Coroutine<number> {
+    return new BarrierWait(this, this.#line)
+  }
+
+  /**
+   * Waits here, and runs `body` then. Nothing has to be given back after it.
+   *
+   * @param body an operation, or a function that is given the index and returns one
+   * @returns the value of the body
+   * @throws {BrokenBarrierError} as `wait` does
+   */
+  with<T>(body: Body<T, [index: number]>): Coroutine<T> {
+    return behindBarrier(this, body) as Coroutine<T>
+  }
+
+  /** Makes the barrier whole and empty. Those that wait get a `BrokenBarrierError`. */
+  reset(): void {
+    this.#broken = false
+    this.#line.failAll(this.brokenError('wait()', 'it was reset meanwhile'))
+  }
+
+  /** Breaks the barrier until `reset`. Those that wait, and all who come, get a `BrokenBarrierError`. */
+  abort(): void {
+    this.#broken = true
+    this.#line.failAll(this.brokenError('wait()', 'it was aborted'))
+  }
+
+  /** How many wait, at this moment. */
+  statistics(): BarrierStatistics {
+    return { parties: this.parties, broken: this.#broken, tasksWaiting: this.#line.length }
+  }
+
+  /** @internal */
+  brokenError(act: string, found: string): BrokenBarrierError {
+    return new BrokenBarrierError(
+      `${act} at ${called('barrier', this.name)}: expected ${String(this.parties)} tasks to come, found that ${found}`,
+    )
+  }
+
+  /** @internal The last one has come. @returns its index */
+  letGo(): number {
+    for (let index = 0; this.#line.length > 0; index++) this.#line.wakeOne(index)
+    return this.parties - 1
+  }
+}
+
+class BarrierWait extends Waiting<number> {
+  readonly #barrier: Barrier
+
+  constructor(barrier: Barrier, line: WaitQueue<number>) {
+    super(line)
+    this.#barrier = barrier
+  }
+
+  override begin(): IteratorResult<Suspension, number> {
+    if (running.announced !== NOTHING) throw cannotSuspend()
+    const barrier = this.#barrier
+    if (barrier.broken) throw barrier.brokenError('wait()', 'it is broken')
+    // A cancelled task lets nobody go.
+    if (!this.#gaveWay && !mayFinishNow()) {
+      this.#gaveWay = true
+      return announce(GIVE_WAY)
+    }
+    if (barrier.nWaiting + 1 < barrier.parties) return announce(this)
+    return { done: true, value: barrier.letGo() }
+  }
+  #gaveWay = false
+}
+
+const behindBarrier = coroutine(
+  'with',
+  function* (barrier: Barrier, body: Body<unknown, [index: number]>): Generator<Suspension, unknown> {
+    const index = yield* barrier.wait()
+    const operation: Operation<unknown> = typeof body === 'function' ? body(index) : body
+    return yield* operationFrom('with() of a barrier', operation)
+  },
+)
