@@ -4,6 +4,9 @@
 //   npm test                        everything, after a build (the package tests look at what is published)
 //   npm test -- scope queue         only files whose path contains one of these words
 //   npm test -- --name S12          only tests whose title matches
+//
+// On Linux programs run on the epoll driver unless told otherwise. What touches the network is tested again on the node
+// driver, which serves everywhere else; CEDE_DRIVER=node or epoll tests everything on that one, once.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -41,17 +44,34 @@ if (!values['skip-build']) {
   if (build.status !== 0) process.exit(build.status ?? 1)
 }
 
-const run = spawnSync(
-  process.execPath,
-  [
-    '--import=tsx',
-    '--test',
-    '--test-concurrency=2',
-    '--test-timeout=300000',
-    '--test-reporter=spec',
-    ...(values.name === undefined ? [] : [`--test-name-pattern=${values.name}`]),
-    ...files,
-  ],
-  { cwd: root, stdio: 'inherit' },
-)
-process.exit(run.status ?? 1)
+const chosen = runTests(files, {})
+const again = ['packages/cede/src/io/', 'test/network/', 'test/streams/']
+const networkFiles = files.filter((path) => again.some((folder) => path.startsWith(folder)))
+if (
+  chosen === 0 &&
+  networkFiles.length > 0 &&
+  process.platform === 'linux' &&
+  process.env['CEDE_DRIVER'] === undefined
+) {
+  console.log('\nthe network again, on the node driver')
+  process.exit(runTests(networkFiles, { CEDE_DRIVER: 'node' }))
+}
+process.exit(chosen)
+
+/** @returns the exit status */
+function runTests(paths: readonly string[], environment: NodeJS.ProcessEnv): number {
+  const run = spawnSync(
+    process.execPath,
+    [
+      '--import=tsx',
+      '--test',
+      '--test-concurrency=2',
+      '--test-timeout=300000',
+      '--test-reporter=spec',
+      ...(values.name === undefined ? [] : [`--test-name-pattern=${values.name}`]),
+      ...paths,
+    ],
+    { cwd: root, stdio: 'inherit', env: { ...process.env, ...environment } },
+  )
+  return run.status ?? 1
+}
