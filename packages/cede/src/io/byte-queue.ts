@@ -83,7 +83,9 @@ export class ByteQueue {
       return piece
     }
     if (end === first.length) {
-      const piece = this.#pieceOf(first, this.#start, count)
+      // A chunk as it was fed is given out as it came: what it keeps alive was for whoever fed it to decide.
+      const whole = count === end && this.#spare === null
+      const piece = whole ? first : this.#pieceOf(first, this.#start, count)
       this.#start = 0
       if (blocks.length > 1) {
         blocks.shift()
