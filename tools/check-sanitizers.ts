@@ -10,6 +10,7 @@ const tests = [
   'packages/cede/src/drivers/epoll.test.ts',
   'test/epoll/descriptors.test.ts',
   'test/epoll/transports.test.ts',
+  'test/epoll/robustness.test.ts',
   'test/epoll/processes.test.ts',
 ]
 

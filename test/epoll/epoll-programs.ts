@@ -119,6 +119,18 @@ const programs: Readonly<Record<string, () => Promise<void>>> = {
     console.log('left open:', openDescriptors() - before)
   },
 
+  /** Tells which driver it is, before and after it has served somebody on it. */
+  async 'which driver'() {
+    const { name, why } = currentDriver()
+    console.log(`${name}: ${why}`)
+    await run(function* () {
+      const server = yield* startServer(echo, { host: HOST, port: 0 })
+      yield* talk(server, 10)
+      yield* server.shutdown()
+    })
+    console.log('served')
+  },
+
   /** Traffic of ours, and beside it what other libraries do. */
   async beside() {
     const storage = new AsyncLocalStorage<string>()

@@ -110,6 +110,36 @@ for (const method of ['dataReceived', 'eofReceived'] as const) {
   })
 }
 
+for (const method of ['pauseWriting', 'resumeWriting'] as const) {
+  test(`a policy whose ${method}() throws ends its connection, and who writes is told why`, () => {
+    const reports: ExceptionContext[] = []
+    return simulate(
+      function* () {
+        const found: unknown[] = []
+        const server = yield* startServer(
+          function* (_reader, writer) {
+            writer.write(Buffer.alloc(500_000))
+            const error = yield* thrownOf(ConnectionLostError, writer.waitClosed())
+            found.push(error.cause)
+          },
+          { ...WHERE, policies: [layer({ [method]: breaks })] },
+        )
+        const { reader, writer } = yield* openConnection(WHERE)
+        yield* thrownOf(ConnectionLostError, reader.readExactly(1_000_000))
+        writer.abort()
+        yield* sleep(1)
+        assert.deepEqual(found, [broken])
+        assert.deepEqual(
+          reports.map(({ error }) => error),
+          [broken],
+        )
+        yield* server.shutdown()
+      },
+      { reports },
+    )
+  })
+}
+
 test('a policy whose release() throws is reported, and the others are released', () => {
   const reports: ExceptionContext[] = []
   return simulate(

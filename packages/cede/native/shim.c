@@ -107,6 +107,18 @@ static int32_t integer(napi_env env, napi_value value) {
   return result;
 }
 
+/* A number of bytes, or -1. It may be more than an int32 holds: what a call then takes at once is less. */
+static int64_t byte_count(napi_env env, napi_value value) {
+  int64_t result = -1;
+  napi_get_value_int64(env, value, &result);
+  return result;
+}
+
+/* Whether `length` bytes from `start` on are within `size`. */
+static int is_within(int64_t start, int64_t length, size_t size) {
+  return start >= 0 && length >= 0 && (uint64_t)start <= size && (uint64_t)length <= size - (uint64_t)start;
+}
+
 static int is_true(napi_env env, napi_value value) {
   bool result = false;
   napi_get_value_bool(env, value, &result);
@@ -167,9 +179,10 @@ static int give_up(struct instance *instance, int fd) {
 
 /* ------------------------------------------------------------------ addresses */
 
-/* Reads `127.0.0.1`, `::1`, `fe80::1%eth0`. Its length, or 0 if it is no address. */
+/* Reads `127.0.0.1`, `::1`, `fe80::1%eth0`. Its length, or 0 if it is no address, or `port` is none. */
 static socklen_t parse_address(const char *host, int port, struct sockaddr_storage *address) {
   memset(address, 0, sizeof *address);
+  if (port < 0 || port > UINT16_MAX) return 0;
   struct sockaddr_in *four = (struct sockaddr_in *)address;
   if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
     four->sin_family = AF_INET;
@@ -448,9 +461,9 @@ static napi_value read_call(napi_env env, napi_callback_info info) {
   called(env, info, arguments, 4);
   void *memory;
   size_t size;
-  int32_t start = integer(env, arguments[2]), length = integer(env, arguments[3]);
+  int64_t start = byte_count(env, arguments[2]), length = byte_count(env, arguments[3]);
   if (!memory_of(env, arguments[1], napi_uint8_array, &memory, &size)) return number(env, -EINVAL);
-  if (start < 0 || length < 0 || (size_t)start + (size_t)length > size) return number(env, -EINVAL);
+  if (!is_within(start, length, size)) return number(env, -EINVAL);
   int fd = integer(env, arguments[0]);
   ssize_t bytes;
   do {
@@ -470,9 +483,9 @@ static napi_value write_call(napi_env env, napi_callback_info info) {
   called(env, info, arguments, 4);
   void *memory;
   size_t size;
-  int32_t start = integer(env, arguments[2]), length = integer(env, arguments[3]);
+  int64_t start = byte_count(env, arguments[2]), length = byte_count(env, arguments[3]);
   if (!memory_of(env, arguments[1], napi_uint8_array, &memory, &size)) return number(env, -EINVAL);
-  if (start < 0 || length < 0 || (size_t)start + (size_t)length > size) return number(env, -EINVAL);
+  if (!is_within(start, length, size)) return number(env, -EINVAL);
   int fd = integer(env, arguments[0]);
   ssize_t bytes;
   do {
@@ -492,8 +505,9 @@ static napi_value write_many(napi_env env, napi_callback_info info) {
   called(env, info, arguments, 4);
   uint32_t count;
   if (napi_get_array_length(env, arguments[1], &count) != napi_ok) return number(env, -EINVAL);
-  int32_t first = integer(env, arguments[2]), start = integer(env, arguments[3]);
-  if (first < 0 || start < 0 || (uint32_t)first >= count) return number(env, -EINVAL);
+  int32_t first = integer(env, arguments[2]);
+  int64_t start = byte_count(env, arguments[3]);
+  if (first < 0 || (uint32_t)first >= count) return number(env, -EINVAL);
   struct iovec pieces[MOST_PIECES];
   size_t used = 0;
   for (uint32_t i = (uint32_t)first; i < count && used < MOST_PIECES; i++, used++) {
@@ -502,10 +516,10 @@ static napi_value write_many(napi_env env, napi_callback_info info) {
     size_t size;
     if (napi_get_element(env, arguments[1], i, &piece) != napi_ok) return number(env, -EINVAL);
     if (!memory_of(env, piece, napi_uint8_array, &memory, &size)) return number(env, -EINVAL);
-    size_t skipped = used == 0 ? (size_t)start : 0;
-    if (skipped > size) return number(env, -EINVAL);
+    int64_t skipped = used == 0 ? start : 0;
+    if (!is_within(skipped, 0, size)) return number(env, -EINVAL);
     pieces[used].iov_base = (char *)memory + skipped;
-    pieces[used].iov_len = size - skipped;
+    pieces[used].iov_len = size - (size_t)skipped;
   }
   struct msghdr message;
   memset(&message, 0, sizeof message);
@@ -571,7 +585,7 @@ static int set_up(int fd, int no_delay, int keep_alive_seconds) {
  * listenTcp(host, port, backlog, noDelay: boolean, keepAliveSeconds, bits): socket
  *
  * Listens at an address, not a name. Accepted connections inherit `noDelay` and, unless it is -1, `keepAliveSeconds`.
- * Bits: 1, other processes may listen there too (SO_REUSEPORT); 2, IPv6 alone. EINVAL: no address; EADDRINUSE,
+ * Bits: 1, other processes may listen there too (SO_REUSEPORT); 2, IPv6 alone. EINVAL: no address or port; EADDRINUSE,
  * EADDRNOTAVAIL, EACCES, EAFNOSUPPORT (no IPv6 here), EMFILE.
  */
 static napi_value listen_tcp(napi_env env, napi_callback_info info) {
@@ -642,7 +656,7 @@ static napi_value accept_call(napi_env env, napi_callback_info info) {
  * connectTcp(host, port, localHost, localPort, noDelay: boolean, keepAliveSeconds): socket
  *
  * Begins to connect to an address. It is over when the socket becomes writable; `socketError` tells how it went. An
- * empty `localHost` and port 0 leave that to the system; keepAliveSeconds of -1 is off. EINVAL: no address;
+ * empty `localHost` and port 0 leave that to the system; keepAliveSeconds of -1 is off. EINVAL: no address or port;
  * EADDRNOTAVAIL, EADDRINUSE: the local one; ENETUNREACH, EMFILE.
  */
 static napi_value connect_tcp(napi_env env, napi_callback_info info) {
@@ -656,10 +670,11 @@ static napi_value connect_tcp(napi_env env, napi_callback_info info) {
   if (length == 0) return number(env, -EINVAL);
   socklen_t local_length = 0;
   int local_port = integer(env, arguments[3]);
-  if (local_host[0] == 0 && local_port > 0)
-    local_length = parse_address(address.ss_family == AF_INET ? "0.0.0.0" : "::", local_port, &local);
-  else if (local_host[0] != 0 && (local_length = parse_address(local_host, local_port, &local)) == 0)
-    return number(env, -EINVAL);
+  if (local_host[0] != 0 || local_port != 0) {
+    const char *any = address.ss_family == AF_INET ? "0.0.0.0" : "::";
+    local_length = parse_address(local_host[0] != 0 ? local_host : any, local_port, &local);
+    if (local_length == 0) return number(env, -EINVAL);
+  }
 
   int fd = own(instance, socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)), on = 1;
   if (fd < 0) return number(env, fd);

@@ -38,6 +38,8 @@ export interface LoopOptions {
 
 interface Told {
   handle: Handle | null
+  /** The run need not remove it any more. */
+  disown: () => void
 }
 
 const SYSTEM: CallbackScope = { runner: null, context: null, captured: null }
@@ -244,11 +246,13 @@ export class Loop {
   /**
    * Calls `callback` in a pass of the loop whenever `descriptor` can be read: something is there, or it has ended or is
    * broken. Again and again, until it was read or the reader is removed; so the callback should read. Replaces the reader
-   * there was. The descriptor stays the caller's, who removes the reader before closing it.
+   * there was. The descriptor stays the caller's, who removes the reader before closing it; at the end of the run it is
+   * removed in any case.
    *
    * @param descriptor the number of anything the system can poll: a pipe, a terminal, a socket
-   * @throws {MisuseError} if the driver cannot do that (`currentDriver()`: only `epoll` can)
-   * @throws {Error} what the system says, e.g. with code EPERM for a plain file
+   * @throws {MisuseError} if it is no number of a descriptor, or the driver cannot do that (`currentDriver()`: only
+   *   `epoll` can)
+   * @throws {Error} what the system says, e.g. with code EPERM for a plain file, EBADF if it is not open
    *
    * @example
    * ```ts check
@@ -285,7 +289,7 @@ export class Loop {
     const checked = checkedCallback(act, callback)
     const descriptors = this.#descriptors(act)
     const scope = this.callbackScope(running.runner)
-    const told: Told = { handle: null }
+    const told: Told = { handle: null, disown: () => {} }
     const once = (): void => {
       told.handle = null
       checked()
@@ -297,16 +301,24 @@ export class Loop {
       told.handle = new Handle(this, once, scope)
       this.schedule(told.handle)
     })
-    this.#told[direction].get(descriptor)?.handle?.cancel()
+    this.#takeBack(descriptor, direction)
     this.#told[direction].set(descriptor, told)
+    if (scope.runner !== null)
+      told.disown = scope.runner.own(() => this.#unwatchDescriptor(act, descriptor, direction))
   }
 
   #unwatchDescriptor(act: string, descriptor: number, direction: Direction): boolean {
     const removed = this.#descriptors(act).unwatch(descriptor, direction)
-    // It may be told already: whoever has removed it is not called any more.
-    this.#told[direction].get(descriptor)?.handle?.cancel()
-    this.#told[direction].delete(descriptor)
+    this.#takeBack(descriptor, direction)
     return removed
+  }
+
+  /** It may be told already: whoever was removed or replaced is not called any more. */
+  #takeBack(descriptor: number, direction: Direction): void {
+    const told = this.#told[direction].get(descriptor)
+    told?.handle?.cancel()
+    told?.disown()
+    this.#told[direction].delete(descriptor)
   }
 
   #descriptors(act: string): Descriptors {

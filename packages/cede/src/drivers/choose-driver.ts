@@ -1,4 +1,5 @@
 /** Which driver this thread runs on: epoll where it can be had, unless the environment says otherwise. */
+import cluster from 'node:cluster'
 import { MisuseError } from '../core/errors.ts'
 import { EpollDriver } from './epoll.ts'
 import { HostDriver } from './host.ts'
@@ -22,6 +23,9 @@ export function chooseDriver(
   if (wanted === 'node') return { driver: new HostDriver(), why: 'CEDE_DRIVER=node' }
   if (wanted !== undefined && wanted !== '' && wanted !== 'epoll')
     throw new MisuseError(`CEDE_DRIVER: \`epoll\` or \`node\` was expected, found \`${wanted}\``)
+  // There Node's own sockets listen together at one port, through the primary; others would find it in use.
+  if (wanted !== 'epoll' && cluster.isWorker)
+    return { driver: new HostDriver(), why: 'a worker of node:cluster, where ports are shared' }
   try {
     const driver = new EpollDriver(load())
     return { driver, why: wanted === 'epoll' ? 'CEDE_DRIVER=epoll' : 'Linux on Node' }

@@ -147,6 +147,33 @@ test('those who keep each other busy do not keep the host from going on', { skip
 })
 
 test(
+  'beside turns that always ask for the next one: one in each round, however many events',
+  { skip },
+  async (t) => {
+    const { driver, loop, diary, pair, watcher } = bench(t)
+    const [client, server] = pair()
+    driver.watch(
+      server,
+      READABLE | EDGES,
+      watcher('event', () => driver.requestTurn()),
+    )
+    let stop = false
+    loop.inTurn = () => {
+      if (stop) return
+      driver.requestTurn()
+      shim.write(client, BYTE, 0, 1)
+    }
+    driver.requestTurn()
+    const events = (): number => diary.filter((what) => what === 'event').length
+    let rounds = 0
+    for (; events() < 50; rounds++) await polled()
+    stop = true
+    const turns = diary.length - events()
+    assert.ok(turns <= rounds + 2, `${turns} turns in ${rounds} rounds of the host`)
+  },
+)
+
+test(
   'a descriptor that is used again: an event of the old one does not reach the new one',
   { skip },
   async (t) => {

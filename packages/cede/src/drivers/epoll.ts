@@ -46,6 +46,8 @@ export class EpollDriver extends HostDriver {
   /** By place: the token that is valid, or the next one. */
   readonly #tokens: number[] = []
   readonly #freePlaces: number[] = []
+  /** By descriptor: the token with which it was watched last. */
+  readonly #tokenOf: number[] = []
   /** Watchers for whom the process must stay alive. */
   #needed = 0
   readonly descriptors: DescriptorTable = new DescriptorTable(this)
@@ -155,6 +157,7 @@ export class EpollDriver extends HostDriver {
       throw systemError(result, 'epoll_ctl')
     }
     this.#watchers[place] = watcher
+    this.#tokenOf[descriptor] = token
     return token
   }
 
@@ -176,7 +179,12 @@ export class EpollDriver extends HostDriver {
   /** As `forget`, of a descriptor that stays open. */
   unwatch(token: number, descriptor: number): void {
     this.forget(token)
-    this.shim.unwatch(this.#poller, descriptor)
+    if (this.watches(token, descriptor)) this.shim.unwatch(this.#poller, descriptor)
+  }
+
+  /** False if the descriptor was closed by somebody else, and its number is watched for another one by now. */
+  watches(token: number, descriptor: number): boolean {
+    return this.#tokenOf[descriptor] === token
   }
 
   /** One more, or one less, for whom the process must stay alive. */

@@ -38,6 +38,10 @@ export class HostDriver implements Driver {
   /** Events of a subclass are being told. */
   #insideBatch = false
   #microtaskTurns = 0
+  /** `#turnAfterPoll` is to come. */
+  #afterPollAsked = false
+  /** It is to come once more instead. */
+  #afterNextPoll = false
   /** When the loop wants its turn. */
   #alarmMs: number | null = null
   /** The host's timer, which may be earlier than the alarm: it is left alone and set again when it comes. */
@@ -58,7 +62,7 @@ export class HostDriver implements Driver {
     if (this.#turnAsked) return
     this.#turnAsked = true
     if (this.#insideBatch) return
-    if (this.#insideTurn || this.#microtaskTurns >= MICROTASK_TURNS) soon(this.#turnAfterPoll)
+    if (this.#insideTurn || this.#microtaskTurns >= MICROTASK_TURNS) this.#askAfterPoll()
     else void settled.then(this.#turnInMicrotask)
   }
 
@@ -87,7 +91,23 @@ export class HostDriver implements Driver {
     if (this.#turnAsked) this.#turn()
   }
 
+  #askAfterPoll(): void {
+    if (this.#afterPollAsked) {
+      // A batch has given the turn before, and that asks for the next one.
+      this.#afterNextPoll = true
+      return
+    }
+    this.#afterPollAsked = true
+    soon(this.#turnAfterPoll)
+  }
+
   readonly #turnAfterPoll = (): void => {
+    this.#afterPollAsked = false
+    if (this.#afterNextPoll) {
+      this.#afterNextPoll = false
+      if (this.#turnAsked) this.#askAfterPoll()
+      return
+    }
     this.#microtaskTurns = 0
     if (this.#turnAsked) this.#turn()
   }

@@ -131,6 +131,21 @@ shimTest('a write takes what there is room for, then none', () => {
   closeAll(client, server)
 })
 
+shimTest('memory may be larger than an int32 tells, and what is taken of it is less', () => {
+  const [client, server] = pair()
+  const most = 2 ** 31
+  const memory = Buffer.allocUnsafeSlow(most + 8)
+  memory.write('the end', most)
+  assert.equal(shim.write(client, memory, most, 7), 7)
+  assert.equal(shim.writeMany(client, [memory], 0, most), 8)
+  assert.equal(shim.read(server, memory, most - 4, 100), -EINVAL)
+  assert.equal(shim.read(server, memory, most - 4, 12), 12)
+  assert.equal(memory.toString('latin1', most - 4, most + 3), 'the end')
+  assert.ok(shim.write(client, memory, 0, memory.length) > 0)
+  assert.equal(shim.write(client, memory, 1, memory.length), -EINVAL)
+  closeAll(client, server)
+})
+
 shimTest('the end of one direction is 0 bytes; the other goes on', () => {
   const [client, server] = pair()
   assert.equal(shim.write(client, Buffer.from('last'), 0, 4), 4)
@@ -277,6 +292,11 @@ shimTest('arguments of a wrong kind are EINVAL or EBADF, and nothing happens', (
   assert.equal(shim.accept(server, bytes(16)), -EINVAL, 'too little room for an address')
   for (const host of ['', 'localhost', '127.0.0', 'x'.repeat(500), `::${'1'.repeat(100)}`])
     assert.equal(shim.listenTcp(host, 0, 1, true, -1, 0), -EINVAL)
+  for (const port of [-1, 65_536, 2 ** 31 - 1, undefined, 'text']) {
+    assert.equal(wrong.listenTcp(HOST, port, 1, true, -1, 0), -EINVAL)
+    assert.equal(wrong.connectTcp(HOST, port, '', 0, true, -1), -EINVAL)
+    assert.equal(wrong.connectTcp(HOST, 80, '', port, true, -1), -EINVAL)
+  }
   assert.equal(wrong.read(), -EINVAL)
   assert.equal(wrong.close(), -EBADF)
   assert.equal(wrong.read('text', memory, 0, 8), -EBADF)

@@ -49,6 +49,8 @@ export interface Shim {
 
 /** Bits of epoll. */
 export const READABLE = 0x001
+/** Urgent data has come. */
+export const URGENT = 0x002
 export const WRITABLE = 0x004
 export const BROKEN = 0x008
 /** Both directions have ended. */

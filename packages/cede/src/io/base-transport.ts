@@ -268,13 +268,21 @@ export abstract class BaseTransport implements InnerTransport, Entry {
   private checkHigh(): void {
     if (this.writingPaused || this.bufferedBytes <= this.marks.highWaterBytes || this.gone) return
     this.writingPaused = true
-    this.events.pauseWriting()
+    try {
+      this.events.pauseWriting()
+    } catch (error) {
+      this.layerThrew(error)
+    }
   }
 
   private checkLow(): void {
     if (!this.writingPaused || this.bufferedBytes > this.marks.lowWaterBytes) return
     this.writingPaused = false
-    this.events.resumeWriting()
+    try {
+      this.events.resumeWriting()
+    } catch (error) {
+      this.layerThrew(error)
+    }
   }
 
   private drop(): void {

@@ -19,7 +19,7 @@ import { formatAddress, type SocketAddress } from './address.ts'
 import { descriptorsSpent, firstReservedDescriptor } from './descriptor-limit.ts'
 import { EpollTransport } from './epoll-transport.ts'
 import { systemResolver, type Resolver } from './resolver.ts'
-import { addressMemory, localAddressOf, UNNAMED, writtenAddress } from './system-address.ts'
+import { addressMemory, localAddressOf, remoteAddressOf, UNNAMED, writtenAddress } from './system-address.ts'
 import {
   EVERY_ADDRESS,
   type ConnectEvents,
@@ -92,7 +92,12 @@ export class EpollNetwork implements Network {
       giveUp = this.#begin(socket, 'listen', path, events, () => {
         file.publish(settings.mode)
         const removed = settings.removeFile ? file : null
-        return new EpollListener(this.#loop, this.#driver, socket, address, removed, events)
+        try {
+          return new EpollListener(this.#loop, this.#driver, socket, address, removed, events)
+        } catch (error) {
+          file.remove()
+          throw error
+        }
       })
     })
     giveUp ??= stopTrying
@@ -319,11 +324,7 @@ class Connecting implements Watcher {
     }
     this.#over = true
     this.#driver.need(false)
-    let remote = this.#remote
-    if (remote === null) {
-      shim.remoteAddress(this.#socket, addressMemory)
-      remote = writtenAddress()
-    }
+    const remote = this.#remote ?? remoteAddressOf(shim, this.#socket)
     const local = this.#remote === null ? null : UNNAMED
     this.#events.connected(new EpollConnection(this.#driver, this.#socket, this.#token, local, remote))
   }
@@ -343,6 +344,8 @@ class EpollConnection implements NewConnection {
   readonly #socket: number
   readonly #token: number
   readonly #local: SocketAddress | null
+  /** The socket is that of a transport, which closes it. */
+  #taken = false
 
   /**
    * @param token -1: it is not watched
@@ -363,6 +366,7 @@ class EpollConnection implements NewConnection {
   }
 
   take(events: TransportEvents, runner: Runner): void {
+    this.#taken = true
     new EpollTransport(
       this.#driver,
       this.#socket,
@@ -375,10 +379,19 @@ class EpollConnection implements NewConnection {
   }
 
   refuse(answer?: Uint8Array): void {
+    if (this.#taken) return
     const driver = this.#driver
     if (this.#token !== -1) driver.unwatch(this.#token, this.#socket)
-    if (answer === undefined || answering === MOST_ANSWERING) driver.shim.reset(this.#socket)
-    else new Answering(driver, this.#socket, answer)
+    if (answer === undefined || answering === MOST_ANSWERING) {
+      driver.shim.reset(this.#socket)
+      return
+    }
+    try {
+      new Answering(driver, this.#socket, answer)
+    } catch {
+      // It cannot be watched, so it cannot be read away.
+      driver.shim.reset(this.#socket)
+    }
   }
 }
 

@@ -8,8 +8,9 @@
  * that fills what it was offered is read in large pieces from then on, as long as it fills them.
  *
  * The kernel tells that something has come only once (see `drivers/epoll.ts`); `#readable` remembers it. A read that
- * gave less than it could has taken everything, and is not repeated, unless the end is known to be behind it. One that
- * floods us is left after a few reads, until the others had their turn.
+ * gave less than it could has taken everything, and is not repeated. It has not where the kernel stops in the middle: at
+ * the end, at urgent data of TCP, and in Unix sockets behind bytes that came with descriptors; then only one that gives
+ * nothing is the last. One that floods us is left after a few reads, until the others had their turn.
  *
  * Writing. What is written goes to the kernel at once; what it does not take waits for room, which is asked for the
  * first time that happens.
@@ -21,7 +22,17 @@ import { markAsUntransferable } from 'node:worker_threads'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
-import { BROKEN, EAGAIN, EDGES, HUNG_UP, PEER_ENDED, READABLE, WRITABLE } from '../drivers/shim.ts'
+import {
+  BROKEN,
+  EAGAIN,
+  EDGES,
+  EINVAL,
+  HUNG_UP,
+  PEER_ENDED,
+  READABLE,
+  URGENT,
+  WRITABLE,
+} from '../drivers/shim.ts'
 import { systemError } from '../drivers/system-error.ts'
 import type { SocketAddress } from './address.ts'
 import { BaseTransport } from './base-transport.ts'
@@ -45,8 +56,9 @@ const SMALL_PIECE = 2_048
 /** How long a peer that still sends after we have closed has to read what was sent to it, in milliseconds. */
 const LINGER_MS = 2_000
 
-const READING = READABLE | PEER_ENDED | EDGES
-const ENDING = PEER_ENDED | BROKEN | HUNG_UP
+const READING = READABLE | URGENT | PEER_ENDED | EDGES
+/** What a read may stop in front of. */
+const STOPPING = URGENT | PEER_ENDED | BROKEN | HUNG_UP
 
 let slab: Buffer = newSlab(SLAB_BYTES)
 let slabMemory: ArrayBufferLike = slab.buffer
@@ -76,8 +88,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
   #flowing = false
   /** Something may be there to be read. */
   #readable = false
-  /** The end, or an error, is behind what is there. */
-  #endIsNear = false
+  /** A read that gives less than it could may have stopped in the middle. */
+  #stops: boolean
   /** It will be called again by the driver. */
   #goesOn = false
   /** The last read filled what it was offered. */
@@ -122,6 +134,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
     this.#driver = driver
     this.#socket = socket
     this.#local = local
+    this.#stops = remote.path !== undefined
     let failed: Error | null = null
     try {
       if (token === -1) {
@@ -133,7 +146,12 @@ export class EpollTransport extends BaseTransport implements Watcher {
     } catch (error) {
       failed = error as Error
     }
-    this.begin()
+    try {
+      this.begin()
+    } catch (error) {
+      this.abort()
+      throw error
+    }
     if (failed !== null) this.#leave(failed, true)
   }
 
@@ -156,8 +174,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
       this.#readLast()
       return
     }
-    if ((bits & ENDING) !== 0) this.#endIsNear = true
-    if ((bits & (READABLE | ENDING)) !== 0) this.#readable = true
+    if ((bits & STOPPING) !== 0) this.#stops = true
+    if ((bits & (READABLE | STOPPING)) !== 0) this.#readable = true
     if (this.#queuedBytes > 0 && (bits === 0 || (bits & (WRITABLE | BROKEN | HUNG_UP)) !== 0))
       this.#sendQueued()
     if (!this.#readable || this.#broken !== null) return
@@ -198,11 +216,16 @@ export class EpollTransport extends BaseTransport implements Watcher {
       const bytes = this.#much ? this.#readMuch() : this.#readSome()
       if (bytes > 0) continue
       if (bytes === 0) this.#readEnd()
-      else if (bytes === -EAGAIN) this.#readable = this.#endIsNear = false
+      else if (bytes === -EAGAIN) this.#nothingLeft()
       else this.#leave(systemError(bytes, 'read'))
       return
     }
     if (this.#flowing && this.#readable) this.#goOnLater()
+  }
+
+  #nothingLeft(): void {
+    this.#readable = false
+    this.#stops = this.remoteAddress.path !== undefined
   }
 
   /** @returns how many bytes, 0 at the end, or the negative errno */
@@ -243,7 +266,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
   #took(bytes: number, offered: number): void {
     this.#much = bytes === offered || (this.#much && bytes > SLAB_BYTES / 2)
     this.#lastBytes = bytes <= SLAB_BYTES / 2 ? bytes : 0
-    if (bytes < offered && !this.#endIsNear) this.#readable = false
+    if (bytes < offered && !this.#stops) this.#readable = false
   }
 
   /** The peer has ended its direction. */
@@ -290,11 +313,14 @@ export class EpollTransport extends BaseTransport implements Watcher {
     if (bytes > scratch.length || bytes > count * SMALL_PIECE)
       return shim.writeMany(this.#socket, chunks, 0, 0)
     let end = 0
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count && end + chunks[i]!.length <= bytes; i++) {
       const chunk = chunks[i]!
-      scratch.set(chunk, end)
+      // Nothing of one whose memory was given away since it was written.
+      if (chunk.length > 0) scratch.set(chunk, end)
       end += chunk.length
     }
+    // What is behind `end` is of other connections.
+    if (end !== bytes) return -EINVAL
     return shim.write(this.#socket, scratch, 0, bytes)
   }
 
@@ -351,7 +377,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
     }
     let left = this.#start + bytes
     let first = this.#first
-    while (left >= queue[first]!.length) {
+    // If memory was given away there are fewer bytes than were counted: the next send finds nothing, and fails.
+    while (first < queue.length && left >= queue[first]!.length) {
       left -= queue[first]!.length
       // What was sent is given free.
       queue[first++] = EMPTY
@@ -380,7 +407,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
   }
 
   #readLast(): void {
-    this.#readable = this.#endIsNear = true
+    this.#readable = this.#stops = true
     for (let reads = 0; reads < MOST_LAST_READS && this.#flowing; reads++) {
       if ((this.#much ? this.#readMuch() : this.#readSome()) <= 0) break
     }

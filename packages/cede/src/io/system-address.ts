@@ -31,3 +31,7 @@ export function writtenAddress(): SocketAddress {
 export function localAddressOf(shim: Shim, socket: number): SocketAddress {
   return shim.localAddress(socket, addressMemory) < 0 ? UNKNOWN : writtenAddress()
 }
+
+export function remoteAddressOf(shim: Shim, socket: number): SocketAddress {
+  return shim.remoteAddress(socket, addressMemory) < 0 ? UNKNOWN : writtenAddress()
+}
