@@ -17,7 +17,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Queue, retry, taskGroup, timeout, TokenBucket, until, type TaskGroup } from 'cede'
-import { countFrom, parse, runProgram, UsageError } from './support/command-line.ts'
+import { countFrom, Failure, parse, runProgram, UsageError } from './support/command-line.ts'
 
 const help = `Usage: npx tsx examples/rate-limited-crawler.ts [options] <url>
 
@@ -51,6 +51,8 @@ class Crawl {
   /** The greatest number of pages that were under way at a time. */
   most = 0
   missing = 0
+  /** Those of them that could not be had, whatever was tried. */
+  failed = 0
 
   constructor(settings: Settings) {
     this.#settings = settings
@@ -91,7 +93,8 @@ class Crawl {
       for (const link of linksOf(body, url)) this.#discover(link)
     } catch (error) {
       this.missing++
-      console.log(`failed  ${url.href}: ${(error as Error).message}`)
+      this.failed++
+      console.log(`failed  ${url.href}: ${why(error)}`)
     } finally {
       this.#underWay--
     }
@@ -131,6 +134,16 @@ function linksOf(body: string, page: URL): URL[] {
   return links
 }
 
+/** What fetch throws says only that it failed; the cause says why. */
+function why(error: unknown): string {
+  const { message, cause } = error as Error
+  return cause instanceof Error ? `${message} (${cause.message || String(cause)})` : message
+}
+
+function counted(number: number): string {
+  return `${number} ${number === 1 ? 'page' : 'pages'}`
+}
+
 function ordinal(number: number): string {
   return ['1st', '2nd', '3rd'][number - 1] ?? `${number}th`
 }
@@ -164,7 +177,8 @@ function* main(settings: Settings) {
   const crawl = new Crawl(settings)
   if (settings.start !== null) {
     yield* crawl.follow(settings.start)
-    console.log(`${crawl.found} pages, ${crawl.missing} of them missing`)
+    console.log(`${counted(crawl.found)}, ${crawl.missing} of them missing`)
+    if (crawl.failed === crawl.found) throw new Failure('no page could be had')
     return
   }
   const { server, requestsMs, url } = yield* until(startSite())
@@ -172,9 +186,9 @@ function* main(settings: Settings) {
     yield* crawl.follow(url)
     const tookMs = requestsMs.at(-1)! - requestsMs[0]!
     // A little less than the tokens allow: a request may be longer under way than the one after it.
-    const within = tookMs > 0.8 * ((requestsMs.length - 1) / settings.rate) * 1_000
+    const within = tookMs >= 0.8 * ((requestsMs.length - 1) / settings.rate) * 1_000
     console.log(
-      `${crawl.found} pages, ${crawl.missing} of them missing; at most ${crawl.most} at a time; ` +
+      `${counted(crawl.found)}, ${crawl.missing} of them missing; at most ${crawl.most} at a time; ` +
         (within ? 'within the rate' : 'too fast'),
     )
   } finally {
@@ -197,7 +211,9 @@ function settingsFrom(args: readonly string[]): Settings {
     },
   })
   const [start = '', ...more] = positionals
-  if (more.length > 0 || (values.demo && start !== '')) throw new UsageError('expected one URL, found more')
+  if (values.demo && start !== '') throw new UsageError('expected a URL or --demo, found both')
+  if (more.length > 0) throw new UsageError(`expected one URL, found ${positionals.join(' ')}`)
+  if (!values.demo && start === '') throw new UsageError('expected a URL, or --demo, found neither')
   if (!values.demo && !(URL.canParse(start) && /^https?:/.test(start))) {
     throw new UsageError(`expected a URL with http: or https:, found '${start}'`)
   }

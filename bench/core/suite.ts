@@ -83,6 +83,9 @@ const cases: Record<string, CodeCase> = {
   lockHandedOver: cede('locks.ts', 'handedOver', 'lock handed from task to task'),
   asyncioLockHandedOver: asyncio('lockHandedOver', 'lock handed from task to task'),
 
+  cancelledOf1000: cede('cancelled-waiters.ts', 'of1000', 'one of 1,000 waiters'),
+  cancelledOf10000: cede('cancelled-waiters.ts', 'of10000', 'one of 10,000 waiters'),
+
   queueOfTen: cede('queues.ts', 'ten', 'queue of 10'),
   queueOfOne: cede('queues.ts', 'one', 'queue of 1'),
   channelOfTen: cede('queues.ts', 'channel', 'channel of 10'),
@@ -132,6 +135,7 @@ const timers = 'A timer armed and cancelled, 1,000,000 pending'
 const memoryOf = 'Heap of a waiting task beyond its bare generator'
 const million = '1,000,000 sleeping tasks'
 const lock = 'A lock'
+const cancelledWaiter = 'A waiter of a semaphore cancelled and unwound, all of them in turn'
 const queue = 'An item put by one task and got by another'
 const priorities = 'A priority queue, 100,000 items in and out, an item'
 const storage = 'AsyncLocalStorage'
@@ -260,6 +264,15 @@ const rows: Row[] = [
     what: 'times cheaper than asyncio, handed from task to task',
     figure: times('asyncioLockHandedOver', 'lockHandedOver'),
     target: { atLeast: 5 },
+  },
+
+  { heading: cancelledWaiter, what: 'of 1,000', figure: units('cancelledOf1000') },
+  { heading: cancelledWaiter, what: 'of 10,000', figure: units('cancelledOf10000') },
+  {
+    heading: cancelledWaiter,
+    what: 'of 10,000, against 1,000',
+    figure: times('cancelledOf10000', 'cancelledOf1000'),
+    target: { atMost: 2 },
   },
 
   { heading: queue, what: 'queue of 10', figure: units('queueOfTen'), target: { atMost: 9 } },

@@ -136,6 +136,9 @@ export class Frame<T = unknown> {
     return suspendedBelow(this, result)
   }
 
+  /** @internal For frames that know their body only when they are entered; see `enterAndLeave`. */
+  makeBody(): void {}
+
   /** @internal Left for good, by its end or by unwinding. Scopes give back here what they hold. */
   leave(): void {
     this.body = null
@@ -149,6 +152,35 @@ export class Frame<T = unknown> {
   /** @internal */
   nameForMessages(): string {
     return 'a coroutine'
+  }
+}
+
+/**
+ * `enter` of a frame that holds something by now and gives it back in `leave`: makes the body, runs it as a direct call,
+ * and leaves, unless the body suspends.
+ */
+export function enterAndLeave<T>(frame: Frame<T>): IteratorResult<Suspension, T> {
+  const { depth } = running
+  try {
+    frame.makeBody()
+    if (depth >= MAX_DIRECT_CALLS) return callThroughLoop(frame)
+    running.depth = depth + 1
+    frame.state = DIRECT
+    const result = frame.body!.next()
+    running.depth = depth
+    if (result.done !== true) {
+      const suspended = suspendedBelow(frame, result)
+      if (suspended.done === true) frame.leave()
+      return suspended
+    }
+    if (running.announced !== NOTHING) throw swallowed()
+    frame.state = LEFT
+    frame.leave()
+    return result as IteratorReturnResult<T>
+  } catch (error) {
+    frame.state = LEFT
+    frame.leave()
+    throw error
   }
 }
 

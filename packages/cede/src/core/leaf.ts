@@ -57,8 +57,28 @@ export abstract class Leaf<T> implements Wait, Iterator<Suspension, T, unknown> 
 }
 
 /**
- * Parked on for one pass by an operation that could have finished at once but had to let others run, or that belongs
- * to a cancelled scope. One object for all: it keeps nothing.
+ * What an operation announces that could end at once but may not (`mayFinishNow`): the task has to let others run first,
+ * or belongs to a cancelled scope and is unwound there. A pass later the operation is stepped again, and asks again. One
+ * object for all: it keeps nothing.
+ *
+ * @example
+ * import { run } from 'cede'
+ * import { announce, GIVE_WAY, mayFinishNow, Waiting, WaitQueue } from 'cede/lowlevel'
+ *
+ * const tickets = [3, 2, 1]
+ * const line = new WaitQueue<number>()
+ *
+ * class TakeTicket extends Waiting<number> {
+ *   override begin() {
+ *     if (tickets.length === 0) return announce(this)
+ *     if (!mayFinishNow()) return announce(GIVE_WAY)
+ *     return this.end(tickets.pop()!)
+ *   }
+ * }
+ *
+ * await run(function* () {
+ *   console.log(yield* new TakeTicket(line))
+ * })
  */
 export const GIVE_WAY: Wait = {
   park(task) {

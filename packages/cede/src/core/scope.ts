@@ -5,19 +5,9 @@
  * and its own body, and nothing below. It is cancelled once and stays so: every later wait inside it unwinds as well.
  */
 import { bodyOf } from './coroutine.ts'
-import {
-  callThroughLoop,
-  Frame,
-  LEFT,
-  MAX_DIRECT_CALLS,
-  DIRECT,
-  FRESH,
-  RETURNED,
-  suspendedBelow,
-  UNWOUND,
-} from './frame.ts'
+import { enterAndLeave, Frame, FRESH, RETURNED, UNWOUND } from './frame.ts'
 import { printsAs } from './inspect.ts'
-import { cannotSuspend, NOTHING, noteMade, running, swallowed } from './running.ts'
+import { cannotSuspend, NOTHING, noteMade, running } from './running.ts'
 import type { Body, Suspension } from './suspension.ts'
 import type { Task } from './task.ts'
 
@@ -96,9 +86,6 @@ export class Scope<T = unknown> extends Frame<T> implements CancelScope {
     return this.state >= RETURNED
   }
 
-  /** @internal Makes the body, with the scope already open. */
-  makeBody(): void {}
-
   /** @internal */
   override enter(): IteratorResult<Suspension, T> {
     if (running.announced !== NOTHING) throw cannotSuspend()
@@ -106,29 +93,8 @@ export class Scope<T = unknown> extends Frame<T> implements CancelScope {
     this.task = task
     this.outer = task.scope
     task.scope = this
-    const { depth } = running
-    try {
-      this.makeBody()
-      if (this.cancelled || this.shielded) task.refreshTarget()
-      if (depth >= MAX_DIRECT_CALLS) return callThroughLoop(this)
-      running.depth = depth + 1
-      this.state = DIRECT
-      const result = this.body!.next()
-      running.depth = depth
-      if (result.done !== true) {
-        const suspended = suspendedBelow(this, result)
-        if (suspended.done === true) this.leave()
-        return suspended
-      }
-      if (running.announced !== NOTHING) throw swallowed()
-      this.state = LEFT
-      this.leave()
-      return result as IteratorReturnResult<T>
-    } catch (error) {
-      this.state = LEFT
-      this.leave()
-      throw error
-    }
+    if (this.cancelled || this.shielded) task.refreshTarget()
+    return enterAndLeave(this)
   }
 
   /** @internal */

@@ -7,7 +7,7 @@ import { CancelledError } from './errors.ts'
 import { seededRandom } from './random.ts'
 import { sleep } from './sleep.ts'
 import type { Task } from './task.ts'
-import { WaitQueue } from './wait-queue.ts'
+import { Waiting, WaitQueue } from './wait-queue.ts'
 
 function* waiter(queue: WaitQueue<string>, name: string, woken: string[]) {
   const value = yield* queue.wait()
@@ -199,3 +199,42 @@ function* receiver(queue: WaitQueue<string>, received: string[]) {
   received.push(yield* queue.wait())
   yield* sleep(0)
 }
+
+/** A place in line that counts how often anybody follows or sets its links. */
+class CountedPlace extends Waiting<void> {
+  static touches = 0
+
+  constructor(queue: WaitQueue) {
+    super(queue)
+    for (const link of ['ahead', 'behind'] as const) {
+      let neighbour: Waiting<void, unknown> | null = null
+      Object.defineProperty(this, link, {
+        get: () => (CountedPlace.touches++, neighbour),
+        set: (other: Waiting<void, unknown> | null) => (CountedPlace.touches++, (neighbour = other)),
+      })
+    }
+  }
+}
+
+test('cancelling a waiter touches its neighbours and nobody else, however long the line is', async () => {
+  const touched: number[][] = []
+  for (const length of [10, 10_000]) {
+    await simulate(function* () {
+      const queue = new WaitQueue()
+      const tasks = Array.from({ length }, () => createTask(new CountedPlace(queue)))
+      yield* sleep(0)
+      const cost = [length - 1, (length - 1) >> 1, 0].map((index) => {
+        const before = CountedPlace.touches
+        tasks[index]!.cancel()
+        return CountedPlace.touches - before
+      })
+      assert.equal(queue.length, length - 3)
+      queue.wakeAll()
+      yield* sleep(0)
+      touched.push(cost)
+    })
+  }
+  const [few, many] = touched
+  assert.deepEqual(many, few)
+  assert.ok(few!.every((count) => count > 0))
+})

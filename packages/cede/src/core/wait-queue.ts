@@ -11,7 +11,7 @@
  */
 import { Leaf } from './leaf.ts'
 import { answerProbe, PROBE } from './probe.ts'
-import { announce, running } from './running.ts'
+import { announce, cannotSuspend, NOTHING, running } from './running.ts'
 import { steppedByHand } from './misuse.ts'
 import type { Coroutine, Suspension, WaitDescription } from './suspension.ts'
 import { takenBy } from './taken.ts'
@@ -25,6 +25,24 @@ export type FindBlocker = (asking: Task) => Task | null
 
 const PLAIN: WaitDescription = { what: 'a wait queue' }
 
+/**
+ * A line of tasks that wait, and others wake: what locks and queues are made of, and primitives of your own.
+ *
+ * First come, first served. Whoever was woken has what it was woken with, even if it is cancelled in that moment; who is
+ * cancelled first leaves the line. `V` is what is handed over.
+ *
+ * @example
+ * import { createTask, run, sleep } from 'cede'
+ * import { WaitQueue } from 'cede/lowlevel'
+ *
+ * const line = new WaitQueue<string>(() => ({ what: 'a parcel' }))
+ * await run(function* () {
+ *   const task = createTask(line.wait())
+ *   yield* sleep(0)
+ *   line.wakeOne('a book')
+ *   console.log(yield* task)
+ * })
+ */
 export class WaitQueue<V = void> {
   #first: Waiting<V, unknown> | null = null
   #last: Waiting<V, unknown> | null = null
@@ -102,7 +120,7 @@ export class WaitQueue<V = void> {
     }
   }
 
-  /** @internal Whoever waits longest. */
+  /** The place of whoever waits longest; null if nobody waits. */
   get first(): Waiting<V, unknown> | null {
     return this.#first
   }
@@ -145,8 +163,53 @@ function onlyHolder({ holders }: WaitDescription): Task | null {
 }
 
 /**
- * One task's place in a wait queue. What may find what it wants at once extends it: `V` is what it is woken with, `T`
- * what it returns.
+ * One task's place in a wait queue, and the operation that waits there. What may find what it wants at once, or carries
+ * something along in line, extends it: `V` is what it is woken with, `T` what it returns.
+ *
+ * `begin` decides, and waits by `announce(this)`. `end` makes the result of what the place was woken with.
+ *
+ * @example
+ * import { createTask, run, sleep } from 'cede'
+ * import { announce, GIVE_WAY, mayFinishNow, Waiting, WaitQueue } from 'cede/lowlevel'
+ *
+ * // A door that lets in a number of tasks in all.
+ * class Door {
+ *   free: number
+ *   readonly #line = new WaitQueue(() => ({ what: 'a door' }))
+ *   constructor(free: number) {
+ *     this.free = free
+ *   }
+ *   enter() {
+ *     return new Enter(this, this.#line)
+ *   }
+ *   letIn() {
+ *     if (!this.#line.wakeOne()) this.free++
+ *   }
+ * }
+ *
+ * class Enter extends Waiting<void> {
+ *   readonly #door: Door
+ *   constructor(door: Door, line: WaitQueue) {
+ *     super(line)
+ *     this.#door = door
+ *   }
+ *   override begin() {
+ *     if (this.#door.free === 0) return announce(this)
+ *     if (!mayFinishNow()) return announce(GIVE_WAY) // before it takes anything
+ *     this.#door.free--
+ *     return this.end()
+ *   }
+ * }
+ *
+ * await run(function* () {
+ *   const door = new Door(1)
+ *   yield* door.enter()
+ *   const second = createTask(door.enter())
+ *   yield* sleep(0)
+ *   door.letIn()
+ *   yield* second
+ *   console.log('both are in')
+ * })
  */
 export class Waiting<V, T = V> extends Leaf<T> {
   /** @internal */
@@ -165,18 +228,25 @@ export class Waiting<V, T = V> extends Leaf<T> {
 
   next(value?: unknown): IteratorResult<Suspension, T> {
     if (value === PROBE) return answerProbe()
-    if (this.task === null) return this.begin()
+    if (this.task === null) {
+      if (running.announced !== NOTHING) throw cannotSuspend()
+      return this.begin()
+    }
     if (this.task !== running.task) return takenBy(this.task, this.describe().what)
     if (this.task.status !== 'running' || this.task.waiting !== null) throw steppedByHand('a wait')
     return this.end(value as V)
   }
 
-  /** @internal The first step, and the one after it gave way: ends at once, or announces what it waits for. */
+  /**
+   * The first step, in the task that waits. Ends at once, if it may (`mayFinishNow`), or announces what it waits for:
+   * itself (the default), or `GIVE_WAY`, after which it is called again. An operation takes nothing before it is sure
+   * to end.
+   */
   begin(): IteratorResult<Suspension, T> {
     return announce(this)
   }
 
-  /** @internal What it returns when it was woken with `value`. */
+  /** What the operation returns, or throws, when it was woken with `value`. Default: that value. */
   end(value: V): IteratorReturnResult<T> {
     return { done: true, value: value as unknown as T }
   }
@@ -186,15 +256,18 @@ export class Waiting<V, T = V> extends Leaf<T> {
     this.task!.resume(value)
   }
 
+  /** Called when the task waits: takes the place in line. One that overrides it calls it first. */
   park(task: Task): void {
     this.task = task
     this.queue.append(this)
   }
 
+  /** Called when the task was cancelled in line: gives up the place. One that overrides it calls it too. */
   unpark(): void {
     this.queue.remove(this)
   }
 
+  /** What is said in dumps. Default: what the queue says. */
   describe(): WaitDescription {
     return this.queue.describe()
   }

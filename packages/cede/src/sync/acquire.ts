@@ -1,6 +1,6 @@
 /** `acquire()` of a lock or of a permit: takes it, or waits in line. One that is woken holds it already. */
 import { GIVE_WAY } from '../core/leaf.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow, running } from '../core/running.ts'
 import type { Suspension } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
 import { Waiting, type WaitQueue } from '../core/wait-queue.ts'
@@ -19,7 +19,6 @@ export class Acquire extends Waiting<void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     // A cancelled task takes nothing.
     if (!this.#gaveWay && !mayFinishNow()) {
       this.#gaveWay = true

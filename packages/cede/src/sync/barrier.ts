@@ -4,11 +4,12 @@ import { coroutine, operationFrom } from '../core/coroutine.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
 import { nameOf } from '../core/misuse.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow } from '../core/running.ts'
 import type { Body, Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { called, inLine, printed } from './in-line.ts'
 import type { NameOptions } from './lock.ts'
+import { standsAlone } from './stands-alone.ts'
 
 /** A barrier was aborted, or reset while the task waited there. */
 export class BrokenBarrierError extends Error implements CodedError {
@@ -70,7 +71,8 @@ export class Barrier {
   constructor(parties: number, options?: NameOptions) {
     if (!(Number.isInteger(parties) && parties >= 1)) {
       throw new MisuseError(
-        `new Barrier(): a whole number of 1 or more parties was expected, found ${nameOf(parties)}`,
+        `new Barrier(): a whole number of 1 or more parties was expected, found ${nameOf(parties)}` +
+          standsAlone('new Barrier()', parties),
       )
     }
     this.parties = parties
@@ -148,7 +150,6 @@ class BarrierWait extends Waiting<number> {
   }
 
   override begin(): IteratorResult<Suspension, number> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     const barrier = this.#barrier
     if (barrier.broken) throw barrier.brokenError('wait()', 'it is broken')
     // A cancelled task lets nobody go.

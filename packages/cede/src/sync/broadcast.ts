@@ -9,7 +9,7 @@ import { ClosedError, MisuseError, type CodedError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
 import { nameOf } from '../core/misuse.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow } from '../core/running.ts'
 import type { Coroutine, CoroutineIterator, Operation, Suspension } from '../core/suspension.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { DONE } from './acquire.ts'
@@ -265,7 +265,6 @@ class SendToAll<T> extends Waiting<undefined | Ended, void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     const broadcast = this.#broadcast
     if (broadcast.closed) throw broadcast.closedError('send()')
     if (!broadcast.mayGive()) return announce(this)

@@ -3,7 +3,7 @@ import { InvalidStateError, MisuseError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
 import { nameOf } from '../core/misuse.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow, running } from '../core/running.ts'
 import type { Body, Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import { isTask, requireTask, type Task } from '../core/task.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
@@ -13,6 +13,7 @@ import { holding, reportNotHeld } from './holding.ts'
 import { called, inLine, printed } from './in-line.ts'
 import { reportLockCycle } from './lock-cycle.ts'
 import type { NameOptions } from './lock.ts'
+import { standsAlone } from './stands-alone.ts'
 
 /** Holders that a dump names; the rest is in `borrowed`. */
 const HOLDERS_SHOWN = 10
@@ -293,7 +294,6 @@ class Borrow extends Waiting<void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     if (!this.#given) this.borrower = running.task
     if (!this.#gaveWay && !mayFinishNow()) {
       this.#gaveWay = true
@@ -322,6 +322,7 @@ function borrowerName(borrower: unknown): string {
 function checkedTotal(act: string, total: unknown): number {
   if (total === Infinity || (Number.isInteger(total) && (total as number) >= 1)) return total as number
   throw new MisuseError(
-    `${act}: a whole number of 1 or more tokens, or Infinity, was expected, found ${nameOf(total)}`,
+    `${act}: a whole number of 1 or more tokens, or Infinity, was expected, found ${nameOf(total)}` +
+      standsAlone(act, total),
   )
 }

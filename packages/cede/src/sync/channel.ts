@@ -11,7 +11,7 @@ import type { Coroutine, CoroutineIterator, Operation, Suspension } from '../cor
 import type { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { forEach } from './for-each.ts'
 import type { NameOptions } from './lock.ts'
-import { Put, Queue } from './queue.ts'
+import { Put, Queue, requireCapacity } from './queue.ts'
 import { ENDED, NextItem, PromisedItem, Taking, type Ended } from './taking.ts'
 
 /** All receivers of a channel are closed: what is sent would reach nobody. */
@@ -74,6 +74,7 @@ export interface Channel<T> {
  * })
  */
 export function channel<T>(capacity: number, options?: NameOptions): Channel<T> {
+  requireCapacity('channel()', 'capacity', capacity)
   const core = new ChannelCore<T>(capacity, options)
   return { sender: new Sender<T>(core), receiver: new Receiver<T>(core) }
 }

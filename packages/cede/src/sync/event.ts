@@ -1,7 +1,7 @@
 /** An event: a flag that tasks wait for. */
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow } from '../core/running.ts'
 import type { Coroutine, Suspension } from '../core/suspension.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { DONE } from './acquire.ts'
@@ -86,7 +86,6 @@ class EventWait extends Waiting<void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     if (!this.#event.isSet()) return announce(this)
     if (this.#gaveWay || mayFinishNow()) return DONE
     this.#gaveWay = true

@@ -1,10 +1,10 @@
 /**
  * A heap that keeps the order of equal items: a priority queue without the waiting.
  *
- * Both ways through the heap first find the place, and only then move: a comparison that throws leaves everything as it
- * was. To take the least item, the hole at the top goes down to the bottom along the least ones below, and up again to
- * where the last item fits: that nearly always belongs to the bottom, so comparing it on the way down would be for
- * nothing.
+ * To take the least item, the hole at the top goes down to the bottom along the least ones below, and up again to where
+ * the last item fits: that nearly always belongs to the bottom, so comparing it on the way down would be for nothing. A
+ * comparison that throws leaves everything as it was: the hole goes up to the top again, which takes back every move. An
+ * item that is added first finds its place, and only then the others move.
  *
  * Each item has four below it. That is as many comparisons as with two, nearly, and half as many moves, which pays
  * because the serial number that keeps equal items in order has to be moved as well.
@@ -53,50 +53,57 @@ export class Heap<T> {
   pop(): T {
     const items = this.#items
     const serials = this.#serials
+    const compare = this.#compare
     const last = items.length - 1
-    const place = this.#placeOfLast(last)
-    let item = items.pop()!
-    let serial = serials.pop()!
-    if (last === 0) return item
-    // From there each moves one level up, and the top comes out.
-    for (let index = place; ; index = (index - 1) >> 2) {
-      const moved = items[index]!
-      const movedSerial = serials[index]!
-      items[index] = item
-      serials[index] = serial
-      item = moved
-      serial = movedSerial
-      if (index === 0) return item
+    const lastItem = items[last]!
+    const lastSerial = serials[last]!
+    const top = items[0]!
+    const topSerial = serials[0]!
+    let hole = 0
+    try {
+      for (let first = 1; first < last; first = 4 * hole + 1) {
+        let least = first
+        let leastItem = items[first]!
+        const end = first + 4 < last ? first + 4 : last
+        for (let below = first + 1; below < end; below++) {
+          const item = items[below]!
+          const order = compare(item, leastItem)
+          if (order < 0 || (order === 0 && serials[below]! < serials[least]!)) {
+            least = below
+            leastItem = item
+          }
+        }
+        items[hole] = leastItem
+        serials[hole] = serials[least]!
+        hole = least
+      }
+      while (hole > 0) {
+        const above = (hole - 1) >> 2
+        const order = compare(lastItem, items[above]!)
+        if (order > 0 || (order === 0 && lastSerial > serials[above]!)) break
+        hole = this.#raise(hole)
+      }
+    } catch (error) {
+      while (hole > 0) hole = this.#raise(hole)
+      items[0] = top
+      serials[0] = topSerial
+      throw error
     }
+    items.pop()
+    serials.pop()
+    if (last > 0) {
+      items[hole] = lastItem
+      serials[hole] = lastSerial
+    }
+    return top
   }
 
-  /** Where the last item belongs when the top is gone. */
-  #placeOfLast(last: number): number {
-    const items = this.#items
-    const serials = this.#serials
-    const compare = this.#compare
-    let place = 0
-    for (let first = 1; first < last; first = 4 * place + 1) {
-      let least = first
-      let leastItem = items[first]!
-      const end = first + 4 < last ? first + 4 : last
-      for (let below = first + 1; below < end; below++) {
-        const item = items[below]!
-        const order = compare(item, leastItem)
-        if (order < 0 || (order === 0 && serials[below]! < serials[least]!)) {
-          least = below
-          leastItem = item
-        }
-      }
-      place = least
-    }
-    const lastItem = items[last]!
-    while (place > 0) {
-      const order = compare(lastItem, items[place]!)
-      if (order > 0 || (order === 0 && serials[last]! > serials[place]!)) break
-      place = (place - 1) >> 2
-    }
-    return place
+  /** Moves a hole one level up. @returns where it is then */
+  #raise(hole: number): number {
+    const above = (hole - 1) >> 2
+    this.#items[hole] = this.#items[above]!
+    this.#serials[hole] = this.#serials[above]!
+    return above
   }
 
   /** Takes all of them, in no order. */

@@ -7,26 +7,10 @@
  * come in between: who is handed the lock gets its step before any cancel, and in that step the body begins.
  */
 import { bodyOf } from '../core/coroutine.ts'
-import {
-  callThroughLoop,
-  CLAIMED,
-  DIRECT,
-  Frame,
-  LEFT,
-  MAX_DIRECT_CALLS,
-  suspendedBelow,
-} from '../core/frame.ts'
+import { CLAIMED, enterAndLeave, Frame } from '../core/frame.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
 import { answerProbe, answerReturn, PROBE, RETURN_PROBE } from '../core/probe.ts'
-import {
-  announce,
-  cannotSuspend,
-  mayFinishNow,
-  NOTHING,
-  noteMade,
-  running,
-  swallowed,
-} from '../core/running.ts'
+import { announce, cannotSuspend, mayFinishNow, NOTHING, noteMade, running } from '../core/running.ts'
 import type { Body, Coroutine, Suspension } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
 import type { Waiting } from '../core/wait-queue.ts'
@@ -61,30 +45,13 @@ class Holding<T> extends Frame<T> {
   override enter(): IteratorResult<Suspension, T> {
     const waits = this.#waits()
     if (waits !== null) return waits
-    const { depth } = running
     this.#holder = running.task
-    try {
-      const given = this.#given
-      this.body = bodyOf(this.#act, typeof given === 'function' ? given() : given)
-      if (depth >= MAX_DIRECT_CALLS) return callThroughLoop(this)
-      running.depth = depth + 1
-      this.state = DIRECT
-      const result = this.body.next()
-      running.depth = depth
-      if (result.done !== true) {
-        const suspended = suspendedBelow(this, result)
-        if (suspended.done === true) this.leave()
-        return suspended
-      }
-      if (running.announced !== NOTHING) throw swallowed()
-      this.state = LEFT
-      this.leave()
-      return result as IteratorReturnResult<T>
-    } catch (error) {
-      this.state = LEFT
-      this.leave()
-      throw error
-    }
+    return enterAndLeave(this)
+  }
+
+  override makeBody(): void {
+    const given = this.#given
+    this.body = bodyOf(this.#act, typeof given === 'function' ? given() : given)
   }
 
   /** What it has to wait for before it holds anything; null once it does. */

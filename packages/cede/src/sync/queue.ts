@@ -11,7 +11,7 @@ import { ClosedError, InvalidStateError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
 import { nameOf } from '../core/misuse.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow } from '../core/running.ts'
 import type {
   Coroutine,
   CoroutineIterator,
@@ -25,6 +25,7 @@ import { forEach } from './for-each.ts'
 import { called, inLine } from './in-line.ts'
 import type { NameOptions } from './lock.ts'
 import { Ring } from './ring.ts'
+import { standsAlone } from './stands-alone.ts'
 import { ENDED, NextItem, PromisedItem, Taking, type Ended } from './taking.ts'
 
 /** The queue was shut down: nothing can be put any more, or nothing is left to get. */
@@ -262,7 +263,8 @@ export class Queue<T> implements CoroutineIterator<T> {
     this.putters.wakeAll(ENDED)
     const dropped = immediate ? this.#store.clear() : []
     this.takers.wakeAll(ENDED)
-    if (dropped.length > 0) this.#finish(dropped.length)
+    // Some of them may have been said to be done while they lay here.
+    if (dropped.length > 0) this.#finish(Math.min(dropped.length, this.#unfinished))
     return dropped
   }
 
@@ -366,8 +368,14 @@ const nobody = (): null => null
 export function requireCapacity(act: string, what: string, capacity: unknown): void {
   if (capacity === Infinity || (Number.isInteger(capacity) && (capacity as number) > 0)) return
   throw new RangeError(
-    `${act}: ${what} was expected to be a whole number above 0, or Infinity, found ${nameOf(capacity)}`,
+    `${act}: ${what} was expected to be a whole number above 0, or Infinity, found ${nameOf(capacity)}${unbounded(act, capacity)}`,
   )
+}
+
+/** In asyncio no size, and 0, mean no bound. */
+function unbounded(act: string, capacity: unknown): string {
+  if (capacity !== undefined && capacity !== 0) return standsAlone(act, capacity)
+  return `; for no bound write \`${act.slice(0, -1)}Infinity)\``
 }
 
 export class Put<T> extends Waiting<undefined | Ended, void> {
@@ -381,7 +389,6 @@ export class Put<T> extends Waiting<undefined | Ended, void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     const { sink } = this
     this.requireOpen()
     if (sink.full()) return announce(this)

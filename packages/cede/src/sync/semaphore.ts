@@ -10,6 +10,7 @@ import type { Holdable } from './holdable.ts'
 import { holding } from './holding.ts'
 import { called, inLine, printed } from './in-line.ts'
 import type { NameOptions } from './lock.ts'
+import { standsAlone } from './stands-alone.ts'
 
 export interface SemaphoreStatistics {
   /** Permits that are free. */
@@ -64,7 +65,8 @@ export class Semaphore implements Holdable {
   constructor(value = 1, options?: NameOptions) {
     if (!(Number.isInteger(value) && value >= 0)) {
       throw new MisuseError(
-        `new ${new.target.name}(): a whole number of 0 or more permits was expected, found ${nameOf(value)}`,
+        `new ${new.target.name}(): a whole number of 0 or more permits was expected, found ${nameOf(value)}` +
+          standsAlone(`new ${new.target.name}()`, value),
       )
     }
     this.#value = value

@@ -1,6 +1,6 @@
 /** What all operations that take an item have in common, whether it is from a queue or from a channel. */
 import { GIVE_WAY } from '../core/leaf.ts'
-import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
+import { announce, mayFinishNow } from '../core/running.ts'
 import type { Suspension } from '../core/suspension.ts'
 import { Waiting, type WaitQueue } from '../core/wait-queue.ts'
 
@@ -28,7 +28,6 @@ export abstract class Taking<T, R> extends Waiting<T | Ended, R> {
   }
 
   override begin(): IteratorResult<Suspension, R> {
-    if (running.announced !== NOTHING) throw cannotSuspend()
     const { source } = this
     if (source.size === 0) return source.ended ? { done: true, value: this.atEnd() } : announce(this)
     if (!mayFinishNow()) return announce(GIVE_WAY)
