@@ -27,6 +27,7 @@ export interface Watcher {
 }
 
 const PLACE_BITS = 20
+/** The last one is never given out: its last token would be -1, which nobody has. */
 const PLACES = 1 << PLACE_BITS
 const PLACE_MASK = PLACES - 1
 /** Events in one batch. */
@@ -53,7 +54,7 @@ export class EpollDriver extends HostDriver {
   readonly descriptors: DescriptorTable = new DescriptorTable(this)
   /** Those who were not done when they stopped. */
   #unfinished: Watcher[] = []
-  /** Looks, and events, since libuv called. */
+  /** Looks, and events, since it went back to libuv with something left, or with enough done. */
   #looks = 0
   #seen = 0
 
@@ -146,7 +147,8 @@ export class EpollDriver extends HostDriver {
     let place = this.#freePlaces.pop()
     if (place === undefined) {
       place = this.#watchers.length
-      if (place === PLACES) throw new Error(`cede: no more than ${String(PLACES)} descriptors can be watched`)
+      if (place === PLACES - 1)
+        throw new Error(`cede: no more than ${String(PLACES - 1)} descriptors can be watched`)
       this.#tokens.push(place)
       this.#watchers.push(null)
     }

@@ -1,22 +1,14 @@
-/** TCP and Unix sockets on the epoll driver: how they listen, are accepted, connect, and are refused. */
+/** TCP and Unix sockets on the epoll driver: how they listen, are accepted, and connect. */
 import { AsyncResource } from 'node:async_hooks'
 import type { Loop } from '../core/loop.ts'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
-import {
-  EAGAIN,
-  EDGES,
-  EINVAL,
-  IPV6_ONLY,
-  PEER_ENDED,
-  READABLE,
-  REUSE_PORT,
-  WRITABLE,
-} from '../drivers/shim.ts'
+import { EAGAIN, EDGES, EINVAL, IPV6_ONLY, READABLE, REUSE_PORT, WRITABLE } from '../drivers/shim.ts'
 import { systemError } from '../drivers/system-error.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import { descriptorsSpent, firstReservedDescriptor } from './descriptor-limit.ts'
+import { refuseSocket } from './epoll-refusal.ts'
 import { EpollTransport } from './epoll-transport.ts'
 import { systemResolver, type Resolver } from './resolver.ts'
 import { addressMemory, localAddressOf, remoteAddressOf, UNNAMED, writtenAddress } from './system-address.ts'
@@ -49,14 +41,6 @@ const NO_ROOM: ReadonlySet<number> = new Set([
 const NO_LISTENER: ReadonlySet<number> = new Set([-9, -14, -22, -88, -95])
 const EAFNOSUPPORT = 97
 const EADDRNOTAVAIL = 99
-
-/** How long a peer that was refused with an answer has to read it, in milliseconds. */
-const LAST_ANSWER_MS = 1_000
-/** So many peers are answered at a time, the rest are reset: those who flood a server must not use up descriptors. */
-const MOST_ANSWERING = 256
-let answering = 0
-
-const discarded = Buffer.allocUnsafeSlow(4_096)
 
 /** Sockets of the system, on its driver. */
 export class EpollNetwork implements Network {
@@ -382,52 +366,6 @@ class EpollConnection implements NewConnection {
     if (this.#taken) return
     const driver = this.#driver
     if (this.#token !== -1) driver.unwatch(this.#token, this.#socket)
-    if (answer === undefined || answering === MOST_ANSWERING) {
-      driver.shim.reset(this.#socket)
-      return
-    }
-    try {
-      new Answering(driver, this.#socket, answer)
-    } catch {
-      // It cannot be watched, so it cannot be read away.
-      driver.shim.reset(this.#socket)
-    }
-  }
-}
-
-/**
- * A peer that is refused with an answer. Closing a socket with unread bytes resets it, and the peer may never see the
- * answer: what it sends is read away until it has closed too.
- */
-class Answering implements Watcher {
-  readonly #driver: EpollDriver
-  readonly #socket: number
-  readonly #token: number
-  readonly #timer: ReturnType<typeof setTimeout>
-  #closed = false
-
-  constructor(driver: EpollDriver, socket: number, answer: Uint8Array) {
-    this.#driver = driver
-    this.#socket = socket
-    // A socket that has sent nothing takes it whole, or it is longer than any answer should be.
-    driver.shim.write(socket, answer, 0, answer.length)
-    driver.shim.endWriting(socket)
-    this.#token = driver.watch(socket, READABLE | PEER_ENDED, this)
-    this.#timer = setTimeout(() => this.#close(), LAST_ANSWER_MS)
-    answering++
-  }
-
-  ready(): void {
-    const result = this.#driver.shim.read(this.#socket, discarded, 0, discarded.length)
-    if (result <= 0 && result !== -EAGAIN) this.#close()
-  }
-
-  #close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    answering--
-    clearTimeout(this.#timer)
-    this.#driver.forget(this.#token)
-    this.#driver.shim.close(this.#socket)
+    refuseSocket(driver, this.#socket, answer)
   }
 }

@@ -17,6 +17,13 @@
  *
  * Ending. A socket that is closed with unread input resets its peer, and what the peer has not read yet is lost on the
  * way. So what has come is read away first; if there was any, we end our direction, and wait a while for the peer's end.
+ *
+ * The states, from the first to the last; each but `#closed` may be left out:
+ *   eofSeen, #endSent   the peer has ended its direction, we have ended ours; after both nothing is left to do
+ *   #broken             a send failed: what the peer has said before is read, then the connection is lost
+ *   #shutting           `close` was called: the queue is sent, and input is thrown away (#unread: there was some)
+ *   #linger             everything is sent and our direction has ended: only the peer's end is missing
+ *   #closed             the socket is the system's again; `lost` is told in the next pass
  */
 import { markAsUntransferable } from 'node:worker_threads'
 import type { Runner } from '../core/runner.ts'
@@ -59,6 +66,12 @@ const LINGER_MS = 2_000
 const READING = READABLE | URGENT | PEER_ENDED | EDGES
 /** What a read may stop in front of. */
 const STOPPING = URGENT | PEER_ENDED | BROKEN | HUNG_UP
+
+/** Reads of what a peer has said before it went. */
+const MOST_LAST_READS = 16
+/** Shared by all that have nothing to send. */
+const NOTHING_QUEUED: Uint8Array[] = []
+const EMPTY = Buffer.alloc(0)
 
 let slab: Buffer = newSlab(SLAB_BYTES)
 let slabMemory: ArrayBufferLike = slab.buffer
@@ -504,9 +517,3 @@ export class EpollTransport extends BaseTransport implements Watcher {
     this.loop.callSystem(() => this.lost(error))
   }
 }
-
-/** Shared by all that have nothing to send. */
-const NOTHING_QUEUED: Uint8Array[] = []
-const EMPTY = Buffer.alloc(0)
-/** Reads of what a peer has said before it went. */
-const MOST_LAST_READS = 16
