@@ -179,12 +179,13 @@ test('an idle client: its handler is told, the client reset, and one that talks 
   const reports: ExceptionContext[] = []
   await online(
     function* () {
-      const server = yield* startServer(echo, at([idleTimeout(150)]))
+      const server = yield* startServer(echo, at([idleTimeout(1_000)]))
       const silent = yield* open(server)
       const busy = yield* open(server)
+      let over = false
       const talk = createTask(
         (function* () {
-          for (let i = 0; i < 30; i++) {
+          for (let i = 0; !over; i++) {
             yield* busy.writer.send(`${i}\n`)
             assert.equal(yield* busy.reader.readTextLine(), String(i))
             yield* sleep(10)
@@ -192,6 +193,7 @@ test('an idle client: its handler is told, the client reset, and one that talks 
         })(),
       )
       yield* thrownOf(ConnectionLostError, silent.reader.readLine())
+      over = true
       yield* talk
       busy.writer.close()
       yield* server.shutdown()
@@ -204,7 +206,7 @@ test('an idle client: its handler is told, the client reset, and one that talks 
   assert.equal(fromOutside, true)
   assert.ok(error instanceof ConnectionLostError)
   assert.ok(error.cause instanceof TimeoutError)
-  assert.match(error.message, /\(idleTimeout\(150\): expected a byte within 150 ms, found none\)$/)
+  assert.match(error.message, /\(idleTimeout\(1000\): expected a byte within 1000 ms, found none\)$/)
 })
 
 test('a peer that never reads is idle, though it is sent megabytes', () =>
