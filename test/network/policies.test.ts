@@ -237,13 +237,13 @@ test('one long write that the peer takes slowly is traffic while it lasts', () =
       function* (_reader, writer) {
         yield* writer.send(Buffer.alloc(bytes))
       },
-      at([idleTimeout(400)]),
+      at([idleTimeout(1_000)]),
     )
     const { reader, writer } = yield* open(server)
     let count = 0
     for (let i = 0; i < 12; i++) {
       count += (yield* reader.readExactly(1_000_000)).length
-      yield* sleep(100)
+      yield* sleep(150)
     }
     while (count < bytes) count += (yield* reader.readExactly(1_000_000)).length
     assert.equal(count, bytes)
