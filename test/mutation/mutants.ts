@@ -428,4 +428,153 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'this.#random = seededRandom(options.seed ?? 0)',
     replace: 'this.#random = Math.random',
   },
+
+  // ------------------------------------------------------------------ locks, queues and channels
+  {
+    name: 'lock: a cancelled waiter keeps the wake-up',
+    file: 'sync/acquire.ts',
+    find: 'override park(task: Task): void {',
+    replace:
+      "override unpark(): void {}\n  override wake(): void {\n    if (this.task!.status === 'waiting') super.wake()\n  }\n  override park(task: Task): void {",
+  },
+  {
+    name: 'lock: handed over and free at once',
+    file: 'sync/lock.ts',
+    find: 'this.#holder = next.task',
+    replace: 'this.#holder = next.task\n    this.#locked = false',
+  },
+  {
+    name: 'lock: a task that is cancelled does not give it back',
+    file: 'sync/holding.ts',
+    find: 'this.#of.giveBack(this.#holder!)',
+    replace: 'if (!this.#holder!.cancelled) this.#of.giveBack(this.#holder!)',
+  },
+  {
+    name: 'lock: a cycle is not told',
+    file: 'sync/lock-cycle.ts',
+    find: 'if (other === task) {',
+    replace: 'if (other === task && steps > 0) {',
+  },
+  {
+    name: 'semaphore: a permit is created when it is handed over',
+    file: 'sync/semaphore.ts',
+    find: 'if (!this.#line.wakeOne()) this.#value++',
+    replace: 'this.#line.wakeOne()\n    this.#value++',
+  },
+  {
+    name: 'bounded semaphore: a permit is lost when somebody waits for it',
+    file: 'sync/bounded-semaphore.ts',
+    find: 'if (this.value < this.bound) super.release()',
+    replace: 'if (this.value < this.bound - 1 || this.bound === 1) super.release()',
+  },
+  {
+    name: 'limiter: a cancelled borrower still asks',
+    file: 'sync/capacity-limiter.ts',
+    find: 'this.#limiter.ask(this.borrower, false)',
+    replace: 'void this.borrower',
+  },
+  {
+    name: 'limiter: lets in more than there are tokens',
+    file: 'sync/capacity-limiter.ts',
+    find: 'first !== null && !this.locked()',
+    replace: 'first !== null',
+  },
+  {
+    name: 'event: wakes only one',
+    file: 'sync/event.ts',
+    find: 'this.#line.wakeAll()',
+    replace: 'this.#line.wakeOne()',
+  },
+  {
+    name: 'condition: a notice is lost with the task that was told',
+    file: 'sync/condition.ts',
+    find: 'scope.shielded = true',
+    replace: 'scope.shielded = false',
+  },
+  {
+    name: 'condition: who is cancelled goes on without the lock',
+    file: 'sync/condition.ts',
+    find: 'if (!held) yield* new LockAgain(lock)',
+    replace: 'if (!held) yield* checkpoint()',
+  },
+  {
+    name: 'condition: the end of the grace cuts the wait for the lock',
+    file: 'sync/condition.ts',
+    find: 'override shielded = true',
+    replace: 'override shielded = false',
+  },
+  {
+    name: 'barrier: who is cancelled still counts',
+    file: 'sync/barrier.ts',
+    find: 'override begin(): IteratorResult<Suspension, number> {',
+    replace: 'override unpark(): void {}\n  override begin(): IteratorResult<Suspension, number> {',
+  },
+  {
+    name: 'queue: an item is handed to a getter that was cancelled',
+    file: 'sync/taking.ts',
+    find: 'override end(value: T | Ended): IteratorReturnResult<R> {',
+    replace:
+      "override unpark(): void {}\n  override wake(item: T | Ended): void {\n    if (this.task!.status === 'waiting') super.wake(item)\n  }\n  override end(value: T | Ended): IteratorReturnResult<R> {",
+  },
+  {
+    name: 'queue: an item is taken before the getter gives way',
+    file: 'sync/taking.ts',
+    find: 'if (!mayFinishNow()) return announce(GIVE_WAY)',
+    replace: 'if (!mayFinishNow()) {\n      source.take()\n      return announce(GIVE_WAY)\n    }',
+  },
+  {
+    name: 'queue: the last that waits to put is not let in',
+    file: 'sync/queue.ts',
+    find: 'if (this.putters.length > 0) this.#letIn()',
+    replace: 'if (this.putters.length > 1) this.#letIn()',
+  },
+  {
+    name: 'queue: the item of a putter that was cancelled is put all the same',
+    file: 'sync/queue.ts',
+    find: 'protected requireOpen(): void {',
+    replace:
+      "override unpark(): void {}\n  override wake(value: undefined | Ended): void {\n    if (this.task!.status === 'waiting') super.wake(value)\n  }\n  protected requireOpen(): void {",
+  },
+  {
+    name: 'queue: an item that was said to be done is dropped and counted again',
+    file: 'sync/queue.ts',
+    find: 'Math.min(dropped.length, this.#unfinished)',
+    replace: 'dropped.length',
+  },
+  {
+    name: 'priority queue: the youngest of equal items first',
+    file: 'sync/heap.ts',
+    find: 'if (compare(item, items[above]!) >= 0) break',
+    replace: 'if (compare(item, items[above]!) > 0) break',
+  },
+  {
+    name: 'channel: does not end with its last sender',
+    file: 'sync/channel.ts',
+    find: 'if (--core.senders === 0)',
+    replace: 'if (--core.senders < 0)',
+  },
+  {
+    name: 'channel: closing one receiver ends the waits of all',
+    file: 'sync/channel.ts',
+    find: '(waiting as { readonly receiver?: unknown }).receiver === this',
+    replace: '(waiting as { readonly receiver?: unknown }).receiver !== null',
+  },
+  {
+    name: 'broadcast: room that becomes free is not told',
+    file: 'sync/broadcast.ts',
+    find: 'if (wasFull) this.#broadcast.gotRoom(this)',
+    replace: 'if (wasFull && this.size === 0) this.#broadcast.gotRoom(this)',
+  },
+  {
+    name: 'broadcast: a subscription that leaves still counts as full',
+    file: 'sync/broadcast.ts',
+    find: 'if (subscription.full && this.#subscriptions.has(subscription)) this.#full--',
+    replace: 'void this.#full',
+  },
+  {
+    name: 'ticker: turns that were missed are made up for',
+    file: 'flow/ticker.ts',
+    find: 'return Math.max(next, Math.ceil',
+    replace: 'return Math.min(next, Math.ceil',
+  },
 ]

@@ -43,18 +43,38 @@ function makeCopy(folder: string, mutant: Mutant | null): string {
   return config
 }
 
-/** Which programs look for a mutant: those with a network for bugs of the network. */
-function explorerOf(mutant: Mutant | null): string {
-  const file = mutant?.file.startsWith('io/') === true ? 'network-explore.ts' : 'explore.ts'
-  return join(root, 'test/property', file)
+/** Which programs look for a mutant: those that use the file most, else those of the core. */
+const EXPLORERS: readonly (readonly [file: string, explorer: string])[] = [
+  ['io/', 'network-explore.ts'],
+  ['sync/', 'sync-explore.ts'],
+  ['flow/ticker.ts', 'sync-explore.ts'],
+]
+
+function explorerOf(mutant: Mutant): string {
+  return EXPLORERS.find(([file]) => mutant.file.startsWith(file))?.[1] ?? 'explore.ts'
 }
 
-async function tryOut(mutant: Mutant | null, config: string, seed: string, runs: string): Promise<Row> {
-  const name = mutant?.name ?? '(no mutant)'
+async function tryOut(
+  mutant: Mutant | null,
+  explorer: string,
+  config: string,
+  seed: string,
+  runs: string,
+): Promise<Row> {
+  const name = mutant?.name ?? `(no mutant, ${explorer})`
   const startedMs = performance.now()
   const child = spawn(
     process.execPath,
-    ['--import=tsx', explorerOf(mutant), '--seed', seed, '--runs', runs, '--no-shrink', '--json'],
+    [
+      '--import=tsx',
+      join(root, 'test/property', explorer),
+      '--seed',
+      seed,
+      '--runs',
+      runs,
+      '--no-shrink',
+      '--json',
+    ],
     {
       cwd: root,
       env: { ...process.env, TSX_TSCONFIG_PATH: config },
@@ -96,15 +116,18 @@ async function main(): Promise<void> {
   for (const mutant of chosen) applied(mutant)
 
   const folder = mkdtempSync(join(tmpdir(), 'cede-mutants-'))
-  const queue: (Mutant | null)[] = [null, ...chosen]
+  const queue: { readonly mutant: Mutant | null; readonly explorer: string }[] = [
+    ...[...new Set(chosen.map(explorerOf))].map((explorer) => ({ mutant: null, explorer })),
+    ...chosen.map((mutant) => ({ mutant, explorer: explorerOf(mutant) })),
+  ]
   const failures: string[] = []
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < queue.length) {
       const index = next++
-      const mutant = queue[index]!
+      const { mutant, explorer } = queue[index]!
       const copy = join(folder, String(index))
-      const row = await tryOut(mutant, makeCopy(copy, mutant), seed, runs)
+      const row = await tryOut(mutant, explorer, makeCopy(copy, mutant), seed, runs)
       rmSync(copy, { recursive: true })
       printRow(row, values.verbose)
       if (row.found !== (mutant !== null)) failures.push(row.name)

@@ -7,17 +7,23 @@ import type { TaskModel } from './world.ts'
 
 export type PlaceKind = 'task' | 'scope' | 'timeout' | 'timeoutOr' | 'shield' | 'group' | 'cleanup'
 
-export class Place {
+/** A task as far as places know it. */
+interface PlacedTask {
+  /** A cleanup of it was cut at least once. */
+  readonly graceSpent: boolean
+}
+
+export class Place<T extends PlacedTask = TaskModel> {
   readonly kind: PlaceKind
-  readonly outer: Place | null
-  readonly task: TaskModel
+  readonly outer: Place<T> | null
+  readonly task: T
   readonly isCancelled: () => boolean
   scope: CancelScope | null = null
   /** Of a timeout: when it is due. */
   deadlineMs = Infinity
   left = false
 
-  constructor(kind: PlaceKind, outer: Place | null, task: TaskModel, isCancelled?: () => boolean) {
+  constructor(kind: PlaceKind, outer: Place<T> | null, task: T, isCancelled?: () => boolean) {
     this.kind = kind
     this.outer = outer
     this.task = task
@@ -31,14 +37,14 @@ export class Place {
  */
 export type Standing = 'free' | 'cancelled' | 'unknown'
 
-export function standing(place: Place): Standing {
+export function standing<T extends PlacedTask>(place: Place<T>): Standing {
   return targetOf(place) !== null ? 'cancelled' : behindSpentGrace(place) ? 'unknown' : 'free'
 }
 
 /** The outermost scope that is cancelled and not held back by a shield or a cleanup in between. */
-export function targetOf(place: Place): Place | null {
-  let target: Place | null = null
-  for (let p: Place | null = place; p !== null; p = p.outer) {
+export function targetOf<T extends PlacedTask>(place: Place<T>): Place<T> | null {
+  let target: Place<T> | null = null
+  for (let p: Place<T> | null = place; p !== null; p = p.outer) {
     if (p.kind === 'cleanup') break
     if (p.isCancelled()) target = p
     if (p.kind === 'shield') break
@@ -46,9 +52,9 @@ export function targetOf(place: Place): Place | null {
   return target
 }
 
-function behindSpentGrace(place: Place): boolean {
+function behindSpentGrace<T extends PlacedTask>(place: Place<T>): boolean {
   if (!place.task.graceSpent) return false
-  for (let p: Place | null = place; p !== null; p = p.outer) {
+  for (let p: Place<T> | null = place; p !== null; p = p.outer) {
     if (p.kind === 'shield') return false
     if (p.kind === 'cleanup') return true
   }
