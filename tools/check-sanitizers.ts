@@ -11,6 +11,7 @@ const tests = [
   'test/epoll/descriptors.test.ts',
   'test/epoll/transports.test.ts',
   'test/epoll/robustness.test.ts',
+  'test/epoll/faults.test.ts',
   'test/epoll/processes.test.ts',
 ]
 

@@ -4,12 +4,13 @@
  *
  *   npm run soak                      60 seconds, another seed each time, which is printed
  *   npm run soak -- --seconds 5 --seed 7
- *   npm run soak -- --leak task       leaks on purpose: it must fail (descriptor, timer, task, heap, report)
+ *   npm run soak -- --leak task       leaks on purpose: it must fail (descriptor, socket, timer, task, heap, report)
+ *   CEDE_DRIVER=node npm run soak     on that driver; else on the one that is chosen here
  *
  * The servers stand all the time. It goes by rounds: clients come and go, honest ones and all the others; then all clients
  * end, and when the servers have no connection left, what there is is counted. The first round is only for caches to
  * fill and code to be compiled; what there is after it is what there must be at the end: the same descriptors, tasks
- * and timers, and on the heap no more than `HEAP_TOLERANCE` above.
+ * and timers, on the epoll driver also by its own count, and on the heap no more than `HEAP_TOLERANCE` above.
  *
  * An honest client must be served without any error, byte for byte. What is told to the exception handler must be what
  * somebody did on purpose.
@@ -43,11 +44,12 @@ import {
   type StreamReader,
   type StreamWriter,
 } from 'cede'
+import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
 import { usedHeap } from '../support/garbage.ts'
 import { WaitAudit } from '../support/wait-audit.ts'
 import { grownSince, heapCensus, type HeapCensus } from './heap-census.ts'
 
-const LEAKS = ['descriptor', 'timer', 'task', 'heap', 'report'] as const
+const LEAKS = ['descriptor', 'socket', 'timer', 'task', 'heap', 'report'] as const
 type Leak = (typeof LEAKS)[number]
 
 const { values } = parseArgs({
@@ -352,6 +354,9 @@ function* client(places: Places, untilMs: number) {
 interface Left {
   /** How many there are of each kind; none where the system does not say. */
   readonly descriptors: ReadonlyMap<string, number>
+  /** As the epoll driver counts them; 0 on others. */
+  readonly watched: number
+  readonly madeByShim: number
   readonly tasks: number
   readonly timers: number
   /** Null if nobody asked. */
@@ -386,6 +391,8 @@ function* look(withHeap: boolean) {
   }
   const left: Left = {
     descriptors: descriptors(),
+    watched: watched(),
+    madeByShim: madeByShim(),
     tasks: allTasks().length,
     timers: [...loop.timers].length,
     heap: withHeap ? yield* until(heapCensus()) : null,
@@ -393,8 +400,17 @@ function* look(withHeap: boolean) {
   return left
 }
 
+/** Sockets of ours and of Node's. */
 function openSockets(): number {
-  return process.getActiveResourcesInfo().filter((kind) => /TCP|Pipe/.test(kind)).length
+  return watched() + process.getActiveResourcesInfo().filter((kind) => /TCP|Pipe/.test(kind)).length
+}
+
+function watched(): number {
+  return driver instanceof EpollDriver ? driver.watched : 0
+}
+
+function madeByShim(): number {
+  return driver instanceof EpollDriver ? driver.shim.openDescriptors() : 0
 }
 
 /** Clients come and go; then all connections end. */
@@ -424,6 +440,8 @@ const kept: unknown[] = []
 function leakOnPurpose(): void {
   const loop = getRunningLoop()
   if (leak === 'descriptor') openSync('/dev/null', 'r')
+  else if (leak === 'socket' && driver instanceof EpollDriver)
+    driver.shim.listenTcp('127.0.0.1', 0, 1, true, -1, 0)
   else if (leak === 'timer') loop.callLater(10_000_000, () => {})
   else if (leak === 'task') createTask(sleepForever(), { name: 'leaked' })
   else if (leak === 'heap') for (let i = 0; i < 5_000; i++) kept.push({ kept: [i] })
@@ -435,11 +453,13 @@ function leakOnPurpose(): void {
 }
 
 function compare(first: Left, last: readonly Left[]): number {
-  for (const { descriptors, tasks, timers } of last) {
+  for (const { descriptors, watched, madeByShim, tasks, timers } of last) {
     for (const [kind, count] of descriptors) {
       const had = first.descriptors.get(kind) ?? 0
       if (count > had) problem(`descriptors: expected ${had} ${kind}, found ${count}`)
     }
+    if (watched > first.watched) problem(`watched: expected ${first.watched}, found ${watched}`)
+    if (madeByShim > first.madeByShim) problem(`shim: expected ${first.madeByShim}, found ${madeByShim}`)
     if (tasks > first.tasks) problem(`tasks: expected ${first.tasks}, found ${tasks}`)
     if (timers > first.timers) problem(`timers: expected ${first.timers}, found ${timers}`)
   }
@@ -469,11 +489,12 @@ function* main(folder: string) {
   return grown
 }
 
-console.log(`soak: seed ${seed}, ${seconds} s`)
 const folder = mkdtempSync(join(tmpdir(), 'cede-soak-'))
 const waits = new WaitAudit(false)
 const runner = new Runner({ exceptionHandler: reported })
 const loop = runner.getLoop()
+const { driver } = loop
+console.log(`soak: driver ${driver.name}, seed ${seed}, ${seconds} s`)
 const unwatch = loop.addInstrument(waits)
 let grown = 0
 try {
@@ -488,6 +509,9 @@ for (const one of [...waits.problems, ...waits.unended()]) problem(one)
 for (const timer of loop.timers) problem(`a timer is still armed for ${timer.deadlineMs} ms`)
 const sockets = process.getActiveResourcesInfo().filter((kind) => /TCP|^PipeServer/.test(kind))
 if (sockets.length > 0) problem(`open: ${sockets.join(', ')}`)
+if (watched() > 0) problem(`watched: expected 0 at the end, found ${watched()}`)
+// The driver itself has one, for as long as the thread lives.
+if (madeByShim() > 1) problem(`shim: expected 1 descriptor at the end, found ${madeByShim()}`)
 rmSync(folder, { recursive: true })
 
 const { tcp, unix, bytes, resets, cancels, floods, halfCloses, deaf, failures, restarts } = counts
@@ -499,6 +523,7 @@ console.log(
 )
 for (const one of problems) console.error(`soak: ${one}`)
 if (problems.length > 0) {
-  console.error(`soak: to try again: npm run soak -- --seconds ${seconds} --seed ${seed}`)
+  const again = process.env['CEDE_DRIVER'] === undefined ? '' : `CEDE_DRIVER=${driver.name} `
+  console.error(`soak: to try again: ${again}npm run soak -- --seconds ${seconds} --seed ${seed}`)
   process.exitCode = 1
 }

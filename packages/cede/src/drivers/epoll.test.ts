@@ -158,18 +158,25 @@ test(
       watcher('event', () => driver.requestTurn()),
     )
     let stop = false
+    let left = Infinity
     loop.inTurn = () => {
       if (stop) return
       driver.requestTurn()
-      shim.write(client, BYTE, 0, 1)
+      if (left-- > 0) shim.write(client, BYTE, 0, 1)
     }
     driver.requestTurn()
     const events = (): number => diary.filter((what) => what === 'event').length
     let rounds = 0
     for (; events() < 50; rounds++) await polled()
-    stop = true
     const turns = diary.length - events()
     assert.ok(turns <= rounds + 2, `${turns} turns in ${rounds} rounds of the host`)
+    for (const writes of [0, 1, 2, 3]) {
+      left = writes
+      diary.length = 0
+      for (let i = 0; i < 20; i++) await polled()
+      assert.ok(diary.length - events() >= 15, 'turns go on without events')
+    }
+    stop = true
   },
 )
 

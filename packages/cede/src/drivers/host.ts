@@ -103,12 +103,12 @@ export class HostDriver implements Driver {
 
   readonly #turnAfterPoll = (): void => {
     this.#afterPollAsked = false
+    this.#microtaskTurns = 0
     if (this.#afterNextPoll) {
       this.#afterNextPoll = false
       if (this.#turnAsked) this.#askAfterPoll()
       return
     }
-    this.#microtaskTurns = 0
     if (this.#turnAsked) this.#turn()
   }
 
