@@ -1,5 +1,5 @@
 // The chart of a run: a bar for each case. Timed code is drawn in units on a logarithmic scale, with a mark where the
-// target is; servers in lines or requests a second. Bars are rectangles and text, so this is a template and no drawing
+// target is; servers in lines or requests a second, or by how long an answer takes, or the memory of a connection. Bars are rectangles and text, so this is a template and no drawing
 // library.
 
 import { short, type CaseResult, type Results } from './results.ts'
@@ -29,9 +29,11 @@ const top = 64
 const right = 150
 
 export function chart(suite: Suite, results: Results): string {
-  const groups = barGroups(suite, results)
+  const drawn = suite.kind === 'code' ? 'units' : (suite.drawn ?? 'rate')
+  const groups =
+    drawn === 'latency' || drawn === 'program' ? rowGroups(suite, results, drawn) : barGroups(suite, results)
   const values = [...groups.values()].flat().map(({ value }) => value)
-  const scale = suite.kind === 'code' ? logarithmic(suite.title, values) : linear(suite, values)
+  const scale = scaleOf(suite, drawn, values)
 
   const body: string[] = []
   let y = top
@@ -63,7 +65,43 @@ export function chart(suite: Suite, results: Results): string {
   ].join('\n')
 }
 
-function logarithmic(title: string, values: readonly number[]): Scale {
+function scaleOf(
+  suite: Suite,
+  drawn: 'units' | 'rate' | 'latency' | 'program',
+  values: readonly number[],
+): Scale {
+  const { title } = suite
+  switch (drawn) {
+    case 'units':
+      return logarithmic(values, {
+        title: `${title}: time in units of a plain await, less is better`,
+        legend: 'Logarithmic scale. The black mark is the target.',
+      })
+    case 'rate':
+      return linear(values, {
+        title: `${title}: ${suite.kind === 'servers' ? suite.counted : ''} a second, more is better`,
+        legend: 'Beside each: the processor time that one takes of the server.',
+      })
+    case 'latency':
+      return logarithmic(values, {
+        title: `${title}: p50 in microseconds, less is better`,
+        legend: 'Logarithmic scale. Beside each: p50 / p99 / p99.9.',
+        notes: 270,
+      })
+    case 'program':
+      return linear(values, {
+        title: `${title}: memory of an idle connection in bytes, less is better`,
+        legend: 'All of the process is counted. The black mark is the target.',
+      })
+  }
+}
+
+interface Texts extends Pick<Scale, 'title' | 'legend'> {
+  /** Room behind the longest bar, if its note is long. */
+  readonly notes?: number
+}
+
+function logarithmic(values: readonly number[], { notes = right, ...texts }: Texts): Scale {
   const most = Math.max(10, ...values)
   // Half of the least, so that the shortest bar can be seen.
   const least = Math.min(0.5, ...values.map((value) => value / 2))
@@ -71,24 +109,38 @@ function logarithmic(title: string, values: readonly number[]): Scale {
   const ticks: number[] = []
   for (let units = 10 ** Math.ceil(Math.log10(least)); units <= most; units *= 10) ticks.push(units)
   return {
-    title: `${title}: time in units of a plain await, less is better`,
-    legend: 'Logarithmic scale. The black mark is the target.',
-    x: (units) => labels + (Math.log10(units / least) / decades) * (width - labels - right),
+    ...texts,
+    x: (units) => labels + (Math.log10(units / least) / decades) * (width - labels - notes),
     ticks,
   }
 }
 
-function linear({ title, counted }: Extract<Suite, { kind: 'servers' }>, values: readonly number[]): Scale {
+function linear(values: readonly number[], texts: Texts): Scale {
   const most = Math.max(1, ...values)
   // 1, 2 or 5 times a power of ten, so that there are four to ten of them.
   const power = 10 ** Math.floor(Math.log10(most / 4))
   const step = power * ([5, 2].find((times) => times * power * 4 <= most) ?? 1)
   return {
-    title: `${title}: ${counted} a second, more is better`,
-    legend: 'Beside each: the processor time that one takes of the server.',
+    ...texts,
     x: (value) => labels + (value / most) * (width - labels - right),
     ticks: Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step),
   }
+}
+
+/** A bar for each row with a latency, or with the bytes of a program; the least first. */
+function rowGroups(suite: Suite, results: Results, kind: 'latency' | 'program'): Map<string, Bar[]> {
+  const groups = new Map<string, Bar[]>()
+  for (const [i, { heading, what, figure, target }] of suite.rows.entries()) {
+    const { value, measured = '' } = results.rows[i] ?? {}
+    if (figure.kind !== kind || value === undefined) continue
+    if (figure.kind === 'program' && figure.in !== 'bytes') continue
+    const group = groups.get(heading) ?? []
+    const limit = target && 'atMost' in target ? target.atMost : undefined
+    group.push({ label: what, ours: what.startsWith('Cede'), value, note: measured, target: limit })
+    groups.set(heading, group)
+  }
+  for (const group of groups.values()) group.sort((a, b) => a.value - b.value)
+  return groups
 }
 
 /** A bar for each case that a row speaks of, under the heading of the first that does. */

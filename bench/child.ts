@@ -1,5 +1,6 @@
 // A child process that runs cases or serves: the parent's end of the conversation described in bench/host.ts.
 
+import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { pinned } from './cores.ts'
 import type { Sampler } from './harness.ts'
@@ -9,6 +10,12 @@ import { LineProcess, MissingError } from './line-process.ts'
 export interface Place {
   readonly module: URL
   readonly name: string
+  /** Of its process, beside that of this one. */
+  readonly env?: Readonly<Record<string, string>>
+  /** The module of Python that it imports, if that is not part of Python. */
+  readonly pythonModule?: string
+  /** Throws MissingError where it cannot run. */
+  readonly requires?: () => void
 }
 
 export interface ChildOptions {
@@ -40,12 +47,13 @@ export class Child {
   /** What the process said it is made of. */
   readonly versions: Record<string, string> = {}
 
+  /** @throws {MissingError} if a server of Python has no Python to run on */
   constructor(place: Place, { core, flags = busyFlags }: ChildOptions = {}) {
     const script = fileURLToPath(place.module)
     const command: [string, ...string[]] = script.endsWith('.py')
-      ? [process.env['PYTHON'] ?? 'python3', script]
+      ? [pythonWith(place.pythonModule), script]
       : [process.execPath, '--expose-gc', ...flags, '--import', 'tsx', host]
-    this.#process = new LineProcess(place.name, pinned(core, command), builtPackage)
+    this.#process = new LineProcess(place.name, pinned(core, command), { ...builtPackage, ...place.env })
   }
 
   get pid(): number | undefined {
@@ -92,6 +100,23 @@ export class Child {
     if (reply.error !== undefined) throw new Error(reply.error)
     return reply
   }
+}
+
+/**
+ * The first Python that has the module: $PYTHON, python3, or the system's own, for which Debian's packages are.
+ *
+ * @throws {MissingError} if none has it
+ */
+export function pythonWith(
+  module: string | undefined,
+  candidates: readonly string[] = [process.env['PYTHON'] ?? 'python3', 'python3', '/usr/bin/python3'],
+): string {
+  if (module === undefined) return candidates[0] ?? 'python3'
+  const found = candidates.find((python) => {
+    return spawnSync(python, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0
+  })
+  if (found !== undefined) return found
+  throw new MissingError(`a Python with ${module} was expected, found none (${candidates.join(', ')})`)
 }
 
 const host = fileURLToPath(new URL('host.ts', import.meta.url))

@@ -7,20 +7,36 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { chart } from './chart.ts'
+import { bulk } from './bulk/suite.ts'
 import { Child, type Place } from './child.ts'
+import { connections } from './connections/suite.ts'
 import { chooseCores } from './cores.ts'
 import { core } from './core/suite.ts'
-import { echo, lines } from './echo/suite.ts'
+import { echo, lines, pipelined } from './echo/suite.ts'
+import { latencies } from './latency/suite.ts'
 import { measure, type Plan, type Sampler } from './harness.ts'
 import { MissingError } from './line-process.ts'
 import { compiledLoad } from './load/compile.ts'
+import { installPeerPackages } from './peer-packages.ts'
 import { redis } from './redis/suite.ts'
 import { terminalTable, withTable } from './report.ts'
 import { caseResults, outcomes, type LoadSample, type Measured, type Results } from './results.ts'
-import { idleFigures, startServerCase } from './server-cases.ts'
+import { agreeOnRate, startServerCase, type StartedServer } from './server-cases.ts'
+import { askServer } from './server-programs.ts'
 import { filtered, type CodeSuite, type ServerSuite, type Suite } from './suite.ts'
+import { timers } from './timers/suite.ts'
 
-const suites: Readonly<Record<string, Suite>> = { core, echo, lines, redis }
+const suites: Readonly<Record<string, Suite>> = {
+  core,
+  echo,
+  lines,
+  pipelined,
+  latency: latencies,
+  bulk,
+  connections,
+  timers,
+  redis,
+}
 
 const usage = `npm run bench -- [suites] [options]
 
@@ -32,11 +48,12 @@ ${Object.values(suites)
 Servers and their load need Linux, a C compiler, and for redis the Debian packages redis-tools and redis-server.
 
   --quick         few short rounds and small programs: shows that everything runs, judges nothing
-  --rounds <n>    how many rounds (default: 60; for servers 30)
+  --rounds <n>    how many rounds (default: 60, for servers 30, for some fewer)
   --only <text>   only rows whose heading or text contains it
   --together      all timed code in one process, where the compiler has seen every use
   --save          write bench/results/<suite>.json and .svg, and the table in docs/performance.md
   --no-build      measure the package as it was last built
+  --install       bring Bun, Deno and Effect's socket server from npm into .cache, and measure nothing
   --help`
 
 const { values: options, positionals } = parseArgs({
@@ -48,6 +65,7 @@ const { values: options, positionals } = parseArgs({
     together: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
     'no-build': { type: 'boolean', default: false },
+    install: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -60,6 +78,10 @@ async function main(): Promise<void> {
   if (options.help || unknown !== undefined) {
     if (!options.help) process.exitCode = 2
     console.log(options.help ? usage : `there is no suite "${String(unknown)}"\n\n${usage}`)
+    return
+  }
+  if (options.install) {
+    installPeerPackages()
     return
   }
   const wanted = names.map((name) => suites[name] as Suite)
@@ -89,12 +111,16 @@ async function runSuite(suite: Suite): Promise<void> {
   const plan = planFor(suite)
   const skipped = new Map<string, string>()
   const started = suite.kind === 'code' ? await startCode(suite, skipped) : await startServers(suite, skipped)
-  const measurements = await measure(started.samplers, plan).finally(() => started.end())
-  const programs = await runPrograms(suite, skipped)
+  let processes: Measured['processes'] = new Map()
+  const measurements = await measure(started.samplers, plan).finally(() => {
+    processes = started.processes()
+    started.end()
+  })
+  const { programs, versions } = await runPrograms(suite, skipped)
   for (const [key, reason] of measurements.failures) skipped.set(key, reason)
   showProgress('')
 
-  const measured: Measured = { ...measurements, loads: started.loads, programs, skipped }
+  const measured: Measured = { ...measurements, loads: started.loads, processes, programs, skipped }
   const machine = `${availableParallelism()} cores of ${cpus()[0]?.model ?? 'an unknown processor'}`
   const results: Results = {
     kind: suite.kind,
@@ -102,12 +128,19 @@ async function runSuite(suite: Suite): Promise<void> {
     title: suite.title,
     unit: suite.unit,
     ...(suite.kind === 'servers' ? { counted: suite.counted } : {}),
+    ...(suite.kind === 'servers' && suite.drawn !== undefined ? { drawn: suite.drawn } : {}),
+    ...(started.rate === undefined ? {} : { rate: started.rate }),
     when: new Date().toISOString(),
     quick: options.quick,
     together: options.together,
     rounds: plan.rounds,
     machine: suite.kind === 'servers' ? `${machine}, ${cores.how}` : machine,
-    versions: { Node: process.versions.node, ...installedVersions(suite.packages), ...started.versions },
+    versions: {
+      Node: process.versions.node,
+      ...installedVersions(suite.packages),
+      ...started.versions,
+      ...versions,
+    },
     cases: caseResults(suite, measured),
     programs: Object.fromEntries(programs),
     skipped: Object.fromEntries(skipped),
@@ -119,13 +152,17 @@ async function runSuite(suite: Suite): Promise<void> {
   if (broken.size > 0 || measurements.failures.size > 0) process.exitCode = 1
 }
 
-function planFor({ kind }: Suite): Plan {
+function planFor(suite: Suite): Plan {
   const { quick } = options
-  const rounds = Number(options.rounds ?? (quick ? 3 : kind === 'code' ? 60 : 30))
-  const common = { rounds, random: Math.random, onProgress: showProgress }
-  return kind === 'code'
-    ? { ...common, sampleNs: 10e6, leastIterations: quick ? 1 : 2000, warmUps: quick ? 1 : 25 }
-    : { ...common, sampleNs: quick ? 50e6 : 400e6, leastIterations: 1, warmUps: quick ? 1 : 5 }
+  const [usualRounds, sampleMs] =
+    suite.kind === 'code'
+      ? [suite.rounds ?? 60, 10]
+      : [suite.rounds ?? 30, quick ? 50 : (suite.sampleMs ?? 400)]
+  const rounds = Number(options.rounds ?? (quick ? 3 : usualRounds))
+  const common = { rounds, sampleNs: sampleMs * 1e6, random: Math.random, onProgress: showProgress }
+  return suite.kind === 'code'
+    ? { ...common, leastIterations: quick ? 1 : 2000, warmUps: quick ? 1 : 25 }
+    : { ...common, leastIterations: 1, warmUps: quick ? 1 : 5 }
 }
 
 const cores = chooseCores()
@@ -134,6 +171,9 @@ interface Started {
   readonly samplers: readonly Sampler[]
   readonly loads: ReadonlyMap<string, readonly LoadSample[]>
   readonly versions: Readonly<Record<string, string>>
+  /** Lines a second, where that was found by what the servers can do. */
+  readonly rate?: number | undefined
+  processes(): Measured['processes']
   end(): void
 }
 
@@ -163,30 +203,45 @@ async function startCode(suite: CodeSuite, skipped: Map<string, string>): Promis
   const end = () => {
     for (const child of children.values()) child.end()
   }
-  return { samplers, loads: new Map(), versions, end }
+  return { samplers, loads: new Map(), versions, processes: () => new Map(), end }
 }
 
 async function startServers(suite: ServerSuite, skipped: Map<string, string>): Promise<Started> {
-  const samplers: Sampler[] = []
-  const loads = new Map<string, readonly LoadSample[]>()
-  const versions: Record<string, string> = {}
-  const ends: (() => void)[] = []
+  const all = new Map<string, StartedServer>()
   for (const [key, server] of Object.entries(suite.cases)) {
     showProgress(`starting: ${key}`)
     try {
-      const started = await startServerCase(key, server, cores)
-      samplers.push(started.sampler)
-      loads.set(key, started.samples)
-      Object.assign(versions, started.versions)
-      ends.push(() => started.end())
+      all.set(key, await startServerCase(key, server, cores, options.quick))
     } catch (error) {
       noteSkipped(skipped, key, error, server.install)
     }
   }
+  const started = [...all.values()]
   const end = () => {
-    for (const each of ends) each()
+    for (const each of started) each.end()
   }
-  return { samplers, loads, versions, end }
+  showProgress('looking for a rate')
+  const rate = await agreeOnRate(started.flatMap(({ pace }) => pace ?? [])).catch((error: unknown) => {
+    end()
+    throw error
+  })
+  return {
+    samplers: started.map(({ sampler }) => sampler),
+    loads: mapped(all, ({ samples }) => samples),
+    versions: Object.assign({}, ...started.map(({ versions }) => versions)) as Record<string, string>,
+    rate,
+    processes: () => mapped(all, (server) => server.process()),
+    end,
+  }
+}
+
+/** Without those of which there is nothing. */
+function mapped<T, U>(map: ReadonlyMap<string, T>, change: (value: T) => U | undefined): Map<string, U> {
+  const entries = [...map].flatMap(([key, value]) => {
+    const changed = change(value)
+    return changed === undefined ? [] : [[key, changed] as const]
+  })
+  return new Map(entries)
 }
 
 /** Which cases share a process: none, all that can, or, where only time matters, those of one module. */
@@ -199,19 +254,23 @@ function processFor(suite: CodeSuite, key: string, { module }: Place): string {
 
 async function runPrograms(suite: Suite, skipped: Map<string, string>) {
   const programs = new Map<string, Record<string, number>>()
+  const versions: Record<string, string> = {}
   for (const [key, program] of Object.entries(suite.programs)) {
     showProgress(`running: ${key}`)
     const size = options.quick ? program.quickSize : program.size
     try {
-      programs.set(
-        key,
-        program.idle ? await idleFigures(program, size, cores) : await runProgram(program, size),
-      )
+      if ('asked' in program) {
+        const answer = await askServer(program, size, cores)
+        programs.set(key, answer.figures)
+        Object.assign(versions, answer.versions)
+      } else {
+        programs.set(key, await runProgram(program, size))
+      }
     } catch (error) {
       noteSkipped(skipped, key, error, program.install)
     }
   }
-  return programs
+  return { programs, versions }
 }
 
 async function runProgram(place: Place, size: number): Promise<Record<string, number>> {

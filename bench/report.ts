@@ -3,11 +3,27 @@
 import { styleText } from 'node:util'
 import { short, type Outcome, type Results } from './results.ts'
 
-const columns = ['', 'measured', 'median', 'target', ''] as const
+interface Column {
+  readonly title: string
+  /** Text; figures stand at the right. */
+  readonly text?: true
+  readonly cell: (row: Outcome) => string
+}
 
-function cells(row: Outcome): string[] {
-  const median = row.median === undefined ? '' : short(row.median)
-  return [row.what, row.measured, median, row.target, row.verdict]
+/** Latencies have a column where there are any. */
+function columnsOf({ rows }: Results): Column[] {
+  const columns: Column[] = [
+    { title: 'what', text: true, cell: (row) => row.what },
+    { title: 'measured', cell: (row) => row.measured },
+    { title: 'median', cell: (row) => (row.median === undefined ? '' : short(row.median)) },
+  ]
+  if (rows.some((row) => row.latency !== undefined))
+    columns.push({ title: 'p50 / p99 / p99.9, us', cell: (row) => row.latency ?? '' })
+  columns.push(
+    { title: 'target', cell: (row) => row.target },
+    { title: '', text: true, cell: (row) => row.verdict },
+  )
+  return columns
 }
 
 function byHeading(rows: readonly Outcome[]): Map<string, Outcome[]> {
@@ -24,32 +40,45 @@ export function summary(results: Results): string {
   const judged = results.rows.filter((row) => row.verdict === 'met' || row.verdict === 'missed')
   const met = judged.filter((row) => row.verdict === 'met').length
   if (results.quick) return 'a quick run judges nothing'
+  if (judged.length === 0) return 'no targets'
   return `${met} of ${judged.length} targets met`
 }
 
 export function conditions(results: Results): string {
   const unit = results.cases[results.unit]
+  const rounds = `of ${results.rounds} interleaved rounds`
   const measure =
     results.kind === 'code'
-      ? `one unit, ${unit?.does ?? results.unit}, is ${short(unit?.bestNs ?? NaN)} ns`
-      : `${results.counted ?? 'requests'} a second, and processor time of the server for each`
+      ? `one unit, ${unit?.does ?? results.unit}, is ${short(unit?.bestNs ?? NaN)} ns; best ${rounds}`
+      : results.drawn === 'latency'
+        ? `latencies, the medians ${rounds}`
+        : `${results.counted ?? 'requests'} a second, and processor time of the server for each; best ${rounds}`
   const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`)
-  return [measure, `best of ${results.rounds} interleaved rounds`, versions.join(', '), results.machine].join(
-    '; ',
-  )
+  const rate = results.rate === undefined ? [] : [`open loops at ${short(results.rate)} a second`]
+  return [measure, ...rate, versions.join(', '), results.machine].join('; ')
 }
 
 export function terminalTable(results: Results): string {
-  const table = [[...columns], ...results.rows.map(cells)]
-  const widths = columns.map((_, i) => Math.max(...table.map((row) => row[i]?.length ?? 0)))
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, i) => (i === 0 || i === 4 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+  const columns = columnsOf(results).map((column) => {
+    const cells = results.rows.map(column.cell)
+    return { ...column, width: Math.max(column.title.length, ...cells.map((cell) => cell.length)) }
+  })
+  const line = (of: (column: Column) => string) =>
+    columns
+      .map((column) => (column.text ? of(column).padEnd(column.width) : of(column).padStart(column.width)))
       .join('  ')
-  const lines = [bold(results.title), conditions(results), '', '  ' + line(columns)]
+      .trimEnd()
+  const lines = [bold(results.title), conditions(results), '', '  ' + line(({ title }) => title)]
   for (const [heading, rows] of byHeading(results.rows)) {
     lines.push(bold(heading))
-    for (const row of rows) lines.push('  ' + coloured(row, line(cells(row)).trimEnd()))
+    for (const row of rows)
+      lines.push(
+        '  ' +
+          coloured(
+            row,
+            line(({ cell }) => cell(row)),
+          ),
+      )
   }
   for (const [key, reason] of Object.entries(results.skipped)) lines.push(`skipped: ${key}: ${reason}`)
   lines.push('', summary(results))
@@ -68,15 +97,16 @@ function coloured(row: Outcome, text: string): string {
 }
 
 export function markdownTable(results: Results): string {
+  const columns = columnsOf(results)
   const lines = [
     `Measured ${results.when.slice(0, 10)}: ${conditions(results)}. ${summary(results)}.`,
     '',
-    '| what | measured | median | target | |',
-    '| --- | ---: | ---: | ---: | --- |',
+    `| ${columns.map(({ title }) => title).join(' | ')} |`.replace('|  |', '| |'),
+    `| ${columns.map(({ text }) => (text ? '---' : '---:')).join(' | ')} |`,
   ]
   for (const [heading, rows] of byHeading(results.rows)) {
-    lines.push(`| **${heading}** | | | | |`)
-    for (const row of rows) lines.push(`| ${cells(row).join(' | ')} |`)
+    lines.push(`| **${heading}** |${' |'.repeat(columns.length - 1)}`)
+    for (const row of rows) lines.push(`| ${columns.map(({ cell }) => cell(row)).join(' | ')} |`)
   }
   return lines.join('\n')
 }

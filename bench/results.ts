@@ -1,7 +1,8 @@
 // From measurements to the table: each row's figure, its target, and whether it was met.
 
 import { compare, median, medianInterval, type Measurements, type Series } from './harness.ts'
-import { usedBy, type Figure, type Row, type Suite, type Target } from './suite.ts'
+import type { ProcessFigures } from './process-status.ts'
+import { usedBy, type Figure, type Row, type ServerSuite, type Suite, type Target } from './suite.ts'
 
 export type Verdict = 'met' | 'missed' | 'skipped' | ''
 
@@ -16,6 +17,8 @@ export interface Outcome {
   /** Where the figure lies with 95 % confidence, if that was asked for. */
   readonly interval?: readonly [number, number]
   readonly measured: string
+  /** Of servers beside their rate: p50, p99 and, where it is known, p99.9. */
+  readonly latency?: string
   readonly target: string
   readonly verdict: Verdict
   /** Why there is no figure. */
@@ -30,6 +33,10 @@ export interface Results {
   readonly unit: string
   /** What a server suite counts: lines, requests. */
   readonly counted?: string
+  /** What a server suite draws, if not rates. */
+  readonly drawn?: ServerSuite['drawn']
+  /** Of the open loops whose rate was found by what the slowest server can do: lines a second. */
+  readonly rate?: number
   readonly when: string
   readonly quick: boolean
   readonly together: boolean
@@ -51,6 +58,8 @@ export interface CaseResult {
   readonly units: number
   /** Of servers only. */
   readonly load?: LoadFigures
+  readonly latencies?: Latencies
+  readonly process?: ProcessFigures
 }
 
 /** One sample of a server under load; times in nanoseconds. */
@@ -60,6 +69,10 @@ export interface LoadSample {
   readonly ns: number
   /** The processor time of the server, if the system tells. */
   readonly processorNs: number | undefined
+  /** How often a thread of the server was put onto a core or taken off it, if the system tells. */
+  readonly switches?: number | undefined
+  /** What a flooding connection got back meanwhile, if there was one. */
+  readonly flooded?: number
   /** Latencies; in a closed loop of whole batches. */
   readonly p50: number
   readonly p99: number
@@ -71,14 +84,20 @@ export interface LoadFigures {
   readonly medianPerSecond: number
   /** What a line or request costs the server: the least of all samples. */
   readonly processorNs: number | null
-  /** Latencies of the sample that was fastest. */
-  readonly p50Ns: number
-  readonly p99Ns: number
+}
+
+/** In nanoseconds: the medians of the rounds. */
+export interface Latencies {
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
 }
 
 export interface Measured extends Measurements {
   /** All samples of each server under load, those of its calibration included. */
   readonly loads: ReadonlyMap<string, readonly LoadSample[]>
+  /** The servers' processes after the last round. */
+  readonly processes: ReadonlyMap<string, ProcessFigures>
   readonly programs: ReadonlyMap<string, Readonly<Record<string, number>>>
   /** Whatever has no figures, and why. */
   readonly skipped: ReadonlyMap<string, string>
@@ -90,6 +109,7 @@ export function caseResults(suite: Suite, measured: Measured): Record<string, Ca
   for (const [key, series] of measured.series) {
     const { by = '', does = '' } = suite.cases[key] ?? {}
     const load = measured.loads.get(key)
+    const process = measured.processes.get(key)
     results[key] = {
       by,
       does,
@@ -97,7 +117,8 @@ export function caseResults(suite: Suite, measured: Measured): Record<string, Ca
       bestNs: rounded(series.best),
       medianNs: rounded(median(series.rounds)),
       units: unit === undefined ? NaN : rounded(compare(series, unit).best),
-      ...(load === undefined ? {} : { load: loadFigures(series, load) }),
+      ...(load === undefined ? {} : { load: loadFigures(series, load), latencies: latencies(series, load) }),
+      ...(process === undefined ? {} : { process }),
     }
   }
   return results
@@ -109,14 +130,22 @@ export function loadFigures(series: Series, samples: readonly LoadSample[]): Loa
   const processor = counted.flatMap(({ count, processorNs }) =>
     processorNs === undefined ? [] : processorNs / count,
   )
-  const fastest = counted.reduce((a, b) => (b.ns < a.ns ? b : a))
   return {
     perSecond: rounded(1e9 / series.best),
     medianPerSecond: rounded(1e9 / median(series.rounds)),
     processorNs: processor.length === 0 ? null : rounded(Math.min(...processor)),
-    p50Ns: rounded(fastest.p50),
-    p99Ns: rounded(fastest.p99),
   }
+}
+
+/** The samples of the rounds, one of each. */
+function samplesOfRounds(series: Series, samples: readonly LoadSample[]): readonly LoadSample[] {
+  return samples.slice(-series.rounds.length)
+}
+
+function latencies(series: Series, samples: readonly LoadSample[]): Latencies {
+  const ofRounds = samplesOfRounds(series, samples)
+  const middle = (part: keyof Latencies) => rounded(median(ofRounds.map((sample) => sample[part])))
+  return { p50: middle('p50'), p99: middle('p99'), p999: middle('p999') }
 }
 
 /** The rows as measured. A quick run is too short, and its programs too small, to be held against the targets. */
@@ -154,6 +183,7 @@ interface Evaluated {
   readonly value: number
   readonly median: number | undefined
   readonly measured: string
+  readonly latency?: string
   readonly interval?: readonly [number, number] | undefined
 }
 
@@ -178,7 +208,14 @@ function evaluate(figure: Figure, suite: Suite, measured: Measured): Evaluated {
       const load = loadFigures(series(figure.of), measured.loads.get(figure.of) ?? [])
       const { perSecond: value, medianPerSecond, processorNs } = load
       const cost = processorNs === null ? '' : `, ${short(processorNs / 1000)} us`
-      return { value, median: medianPerSecond, measured: `${short(value)} /s${cost}` }
+      const { p50, p99, p999 } = latencies(series(figure.of), measured.loads.get(figure.of) ?? [])
+      const known = [p50, p99, p999].filter((ns) => !Number.isNaN(ns))
+      return {
+        value,
+        median: medianPerSecond,
+        measured: `${short(value)} /s${cost}`,
+        ...(known.length === 0 ? {} : { latency: known.map((ns) => short(ns / 1000)).join(' / ') }),
+      }
     }
     case 'slowdown': {
       const [of, without] = [series(figure.of), series(figure.without)]
@@ -188,9 +225,49 @@ function evaluate(figure: Figure, suite: Suite, measured: Measured): Evaluated {
       const bounds = interval === undefined ? 'too few pairs' : interval.map(short).join(' to ')
       return { value, median: value, interval, measured: `${short(value)} % (${bounds})` }
     }
+    case 'latency': {
+      const { p50, p99, p999 } = latencies(series(figure.of), measured.loads.get(figure.of) ?? [])
+      const [value, ...tail] = [p50, p99, p999].map((ns) => ns / 1000) as [number, number, number]
+      const told = [value, ...tail].map(short).join(' / ')
+      const samples = samplesOfRounds(series(figure.of), measured.loads.get(figure.of) ?? [])
+      const flooded = median(samples.map((sample) => (1e9 * (sample.flooded ?? 0)) / sample.ns))
+      const beside = flooded > 0 ? `, flood ${short(flooded)} /s` : ''
+      return { value, median: undefined, measured: `${told} us${beside}` }
+    }
+    case 'latencyTimes': {
+      const [of, as] = [figure.of, figure.as].map((key) =>
+        samplesOfRounds(series(key), measured.loads.get(key) ?? []),
+      ) as [readonly LoadSample[], readonly LoadSample[]]
+      const quotients = of.map((sample, round) => sample[figure.part] / (as[round]?.[figure.part] ?? NaN))
+      const value = median(quotients)
+      const interval = medianInterval(quotients)
+      const bounds = interval === undefined ? 'too few pairs' : interval.map(short).join(' to ')
+      return { value, median: value, interval, measured: `${short(value)} x (${bounds})` }
+    }
+    case 'process': {
+      const { threads, residentBytes, virtualBytes } = measured.processes.get(figure.of) as ProcessFigures
+      const samples = samplesOfRounds(series(figure.of), measured.loads.get(figure.of) ?? [])
+      const switches = median(samples.map((sample) => (sample.switches ?? NaN) / sample.count))
+      const told = [
+        `${short(threads)} ${threads === 1 ? 'thread' : 'threads'}`,
+        sizeText(residentBytes),
+        `${sizeText(virtualBytes)} virtual`,
+        `${short(switches)} switches`,
+      ]
+      return { value: switches, median: undefined, measured: told.join(', ') }
+    }
     case 'program': {
-      const value = measured.programs.get(figure.of)?.[figure.figure] ?? NaN
-      return { value, median: undefined, measured: `${short(value)} ${figure.in}` }
+      const figures = measured.programs.get(figure.of) ?? {}
+      const told = [figure, ...(figure.with ?? [])].map(
+        (each) => `${short(figures[each.figure] ?? NaN)} ${each.in}`,
+      )
+      return { value: figures[figure.figure] ?? NaN, median: undefined, measured: told.join(', ') }
+    }
+    case 'programTimes': {
+      const [of, as] = [figure.of, figure.as].map(
+        (key) => measured.programs.get(key)?.[figure.figure] ?? NaN,
+      ) as [number, number]
+      return { value: of / as, median: undefined, measured: `${short(of / as)} x` }
     }
   }
 }
@@ -209,11 +286,19 @@ function targetText(target: Target, figure: Figure): string {
     extra: 'ns',
     rate: '/s',
     slowdown: '%',
+    latency: 'us',
+    latencyTimes: 'x',
+    process: 'switches',
+    programTimes: 'x',
     program: figure.kind === 'program' ? figure.in : '',
   }[figure.kind]
   if ('atMost' in target) return `<= ${short(target.atMost)} ${unit}`
   if ('atLeast' in target) return `>= ${short(target.atLeast)} ${unit}`
   return `${short(target.exactly)} ${unit}`
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e9 ? `${short(bytes / 1e6)} MB` : `${short(bytes / 1e9)} GB`
 }
 
 /** As many digits as a noisy machine can vouch for. */

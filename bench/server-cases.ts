@@ -5,23 +5,27 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { builtPackage, Child } from './child.ts'
+import { builtPackage, Child, type Place } from './child.ts'
 import { pinned, type Cores } from './cores.ts'
 import type { Sampler } from './harness.ts'
 import { MissingError } from './line-process.ts'
 import { LoadGenerator, type LineLoad } from './load/line-load.ts'
+import { contextSwitches, processFigures, type ProcessFigures } from './process-status.ts'
 import { processorNs } from './processor-time.ts'
 import { benchmarkRedis, checkRedis, requireRedisBenchmark } from './redis/redis-load.ts'
 import type { LoadSample } from './results.ts'
-import type { RedisLoad, ServerProgram, ServerUnderLoad, SuiteProgram } from './suite.ts'
+import type { RedisLoad, ServerProgram, ServerUnderLoad } from './suite.ts'
 
 /** What happened while so many lines or requests were answered. */
-type Loaded = Pick<LoadSample, 'ns' | 'p50' | 'p99' | 'p999'>
+type Loaded = Pick<LoadSample, 'ns' | 'p50' | 'p99' | 'p999' | 'flooded'>
 
-interface Running {
+/** A server in a process of its own. */
+export interface RunningServer {
   readonly pid: number | undefined
   readonly port: number
   readonly versions: Readonly<Record<string, string>>
+  /** The memory of the process, after its garbage was collected if it can be asked to. */
+  residentBytes(): Promise<number>
   end(): void
 }
 
@@ -29,7 +33,17 @@ interface Driving {
   /** Numbers come in multiples of this. */
   readonly batch: number
   drive(count: number): Promise<Loaded>
+  readonly pace?: Pace
   end(): void
+}
+
+/** Of an open loop whose rate is not known yet. */
+export interface Pace {
+  readonly partOfSlowest: number
+  /** How many lines a second the server does in a closed loop. */
+  capacity(): Promise<number>
+  /** Lines a second, from now on. */
+  rate: number
 }
 
 export interface StartedServer {
@@ -37,6 +51,9 @@ export interface StartedServer {
   readonly versions: Readonly<Record<string, string>>
   /** Of each sample so far. */
   readonly samples: readonly LoadSample[]
+  readonly pace: Pace | undefined
+  /** What the system tells about its process now. */
+  process(): ProcessFigures | undefined
   end(): void
 }
 
@@ -44,14 +61,15 @@ export async function startServerCase(
   key: string,
   { server, load, group }: ServerUnderLoad,
   cores: Cores,
+  quick: boolean,
 ): Promise<StartedServer> {
-  const running = 'command' in server ? await startProgram(server, cores) : await startChild(server, cores)
+  const running = await startServer(server, cores)
   let driving: Driving
   try {
     driving =
       'test' in load
         ? await startRedis(load, running.port, cores)
-        : await startLines(load, running.port, cores)
+        : await startLines(load, running.port, cores, quick)
   } catch (error) {
     running.end()
     throw error
@@ -63,16 +81,19 @@ export async function startServerCase(
       group,
       batch: driving.batch,
       sample: async (count) => {
-        const before = processorNs(running.pid)
+        const before = [processorNs(running.pid), contextSwitches(running.pid)]
         const loaded = await driving.drive(count)
-        const after = processorNs(running.pid)
-        const processor = before === undefined || after === undefined ? undefined : after - before
-        samples.push({ count, ...loaded, processorNs: processor })
+        const after = [processorNs(running.pid), contextSwitches(running.pid)]
+        const [processor, switches] = after.map((value, i) => difference(value, before[i]))
+        samples.push({ count, ...loaded, processorNs: processor, switches })
         return loaded.ns
       },
     },
     versions: running.versions,
     samples,
+    pace: driving.pace,
+    process: () =>
+      running.pid === undefined || process.platform !== 'linux' ? undefined : processFigures(running.pid),
     end: () => {
       driving.end()
       running.end()
@@ -80,13 +101,33 @@ export async function startServerCase(
   }
 }
 
+function difference(after: number | undefined, before: number | undefined): number | undefined {
+  return after === undefined || before === undefined ? undefined : after - before
+}
+
 // ---------------------------------------------------------------------- servers
 
-async function startChild(place: Exclude<ServerUnderLoad['server'], ServerProgram>, cores: Cores) {
-  const child = new Child(place, { core: cores.server })
+/** @param flags for V8, if it is a server on Node; default: those of timed code */
+export async function startServer(
+  server: Place | ServerProgram,
+  cores: Cores,
+  flags?: readonly string[],
+): Promise<RunningServer> {
+  server.requires?.()
+  return 'command' in server ? startProgram(server, cores) : startChild(server, cores, flags)
+}
+
+async function startChild(
+  place: Place,
+  cores: Cores,
+  flags: readonly string[] | undefined,
+): Promise<RunningServer> {
+  const child = new Child(place, { core: cores.server, ...(flags === undefined ? {} : { flags }) })
   const end = () => child.end()
   try {
-    return { pid: child.pid, port: await child.serve(place), versions: child.versions, end }
+    const port = await child.serve(place)
+    const residentBytes = () => child.residentBytes(place)
+    return { pid: child.pid, port, versions: child.versions, residentBytes, end }
   } catch (error) {
     end()
     throw error
@@ -96,11 +137,11 @@ async function startChild(place: Exclude<ServerUnderLoad['server'], ServerProgra
 /** How long a program may take until it listens. */
 const startMs = 20_000
 
-async function startProgram({ command }: ServerProgram, cores: Cores): Promise<Running> {
+async function startProgram({ command, env, versions }: ServerProgram, cores: Cores): Promise<RunningServer> {
   const port = await freePort()
   const [name, ...args] = pinned(cores.server, [...command(port)])
   const program = spawn(name, args, {
-    env: { ...process.env, ...builtPackage },
+    env: { ...process.env, ...builtPackage, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const end = () => void program.kill()
@@ -110,7 +151,9 @@ async function startProgram({ command }: ServerProgram, cores: Cores): Promise<R
     end()
     throw error
   }
-  return { pid: program.pid, port, versions: {}, end }
+  const { pid } = program
+  const residentBytes = () => Promise.resolve(pid === undefined ? NaN : processFigures(pid).residentBytes)
+  return { pid, port, versions: versions?.() ?? {}, residentBytes, end }
 }
 
 async function listens(program: ChildProcess, name: string, port: number): Promise<void> {
@@ -156,7 +199,7 @@ function freePort(): Promise<number> {
 
 // ---------------------------------------------------------------------- loads
 
-async function startLines(load: LineLoad, port: number, cores: Cores): Promise<Driving> {
+async function startLines(load: LineLoad, port: number, cores: Cores, quick: boolean): Promise<Driving> {
   const generator = new LoadGenerator(port, load, cores.load)
   try {
     await generator.connect()
@@ -164,11 +207,59 @@ async function startLines(load: LineLoad, port: number, cores: Cores): Promise<D
     generator.end()
     throw error
   }
-  return {
-    batch: load.connections * load.pipelined,
-    drive: (count) => generator.closedLoop(count),
-    end: () => generator.end(),
+  const end = () => generator.end()
+  const { loop = 'closed' } = load
+  if (loop === 'closed') {
+    return { batch: load.connections * load.pipelined, drive: (count) => generator.closedLoop(count), end }
   }
+  if ('streamMiB' in loop) {
+    return {
+      batch: quick ? loop.quickMiB : loop.streamMiB,
+      drive: async (count) => ({
+        ns: (await generator.stream(count * 2 ** 20)).ns,
+        // A stream has no answers that could be late.
+        ...{ p50: NaN, p99: NaN, p999: NaN },
+      }),
+      end,
+    }
+  }
+  const pace: Pace = {
+    partOfSlowest: typeof loop.rate === 'number' ? 0 : loop.rate.partOfSlowest,
+    rate: typeof loop.rate === 'number' ? loop.rate : NaN,
+    capacity: () => capacityOf(generator),
+  }
+  return {
+    batch: 1,
+    drive: (count) => {
+      // Half a line more, so that rounding takes none away.
+      const seconds = (count + 0.5) / pace.rate
+      return loop.flood ? generator.flood(pace.rate, seconds) : generator.openLoop(pace.rate, seconds)
+    },
+    ...(typeof loop.rate === 'number' ? {} : { pace }),
+    end,
+  }
+}
+
+/** The best of some short closed loops, once the server is warm. */
+async function capacityOf(generator: LoadGenerator): Promise<number> {
+  let best = 0
+  for (let lines = 2_000, i = 0; i < 6; i++) {
+    const { ns } = await generator.closedLoop(lines)
+    best = Math.max(best, (1e9 * lines) / ns)
+    lines = Math.ceil(best * 0.15)
+  }
+  return best
+}
+
+/** Gives the rate of open loops that were to have a part of what the slowest can do, if there are any. */
+export async function agreeOnRate(paces: readonly Pace[]): Promise<number | undefined> {
+  let rate: number | undefined
+  for (const pace of paces) rate = Math.min(rate ?? Infinity, pace.partOfSlowest * (await pace.capacity()))
+  if (rate === undefined) return undefined
+  // A round number, for the table.
+  const rounded = Number(rate.toPrecision(2))
+  for (const pace of paces) pace.rate = rounded
+  return rounded
 }
 
 async function startRedis(load: RedisLoad, port: number, cores: Cores): Promise<Driving> {
@@ -180,40 +271,5 @@ async function startRedis(load: RedisLoad, port: number, cores: Cores): Promise<
     batch: 10_000,
     drive: (count) => benchmarkRedis(load, port, count, cores.load),
     end: () => undefined,
-  }
-}
-
-// ---------------------------------------------------------------------- idle connections
-
-/** The young generation stays small: what it grows by is no memory of a connection. */
-const idleFlags = ['--max-semi-space-size=1']
-
-/**
- * What an idle connection takes of the memory of its server: the difference that `count` of them make, beside a fifth as
- * many that were there before and have settled what is needed once. Every connection was answered before it is idle.
- */
-export async function idleFigures(
-  place: SuiteProgram,
-  count: number,
-  cores: Cores,
-): Promise<{ bytes: number }> {
-  const child = new Child(place, { core: cores.server, flags: idleFlags })
-  const loads: LoadGenerator[] = []
-  try {
-    const port = await child.serve(place)
-    const open = async (connections: number) => {
-      const load = new LoadGenerator(port, { connections, lineBytes: 64, pipelined: 1 }, cores.load)
-      loads.push(load)
-      await load.connect()
-      await load.closedLoop(connections)
-    }
-    await open(count / 5)
-    const before = await child.residentBytes(place)
-    await open(count)
-    const after = await child.residentBytes(place)
-    return { bytes: (after - before) / count }
-  } finally {
-    for (const load of loads) load.end()
-    child.end()
   }
 }

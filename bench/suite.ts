@@ -26,6 +26,12 @@ export interface ServerUnderLoad extends Case {
 export interface ServerProgram {
   /** Its command, made to listen on that port of 127.0.0.1. */
   readonly command: (port: number) => readonly [string, ...string[]]
+  /** Of its process, beside that of this one. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Throws MissingError where it cannot run. */
+  readonly requires?: () => void
+  /** What it is made of. */
+  readonly versions?: () => Readonly<Record<string, string>>
 }
 
 /** redis-benchmark with its 50 connections. */
@@ -34,13 +40,20 @@ export interface RedisLoad {
   readonly pipelined: number
 }
 
-export interface SuiteProgram extends Place {
+/** A program of a case module, or something that is asked of a server once. */
+export type SuiteProgram = Sized & (Place | AskedServer)
+
+interface Sized {
   readonly size: number
   readonly quickSize: number
-  /** It is a server; `size` connections to it are left idle, and what each takes of its memory is the figure `bytes`. */
-  readonly idle?: true
   /** What brings the peer onto the machine. */
   readonly install?: string
+}
+
+/** See bench/server-programs.ts. */
+export interface AskedServer {
+  readonly server: Place | ServerProgram
+  readonly asked: 'idle' | 'crowd' | 'stream'
 }
 
 /** A figure of the table. Cases and programs are named by their keys in the suite. */
@@ -58,7 +71,25 @@ export type Figure =
    * of 95 % confidence. A target is met when the interval reaches it.
    */
   | { readonly kind: 'slowdown'; readonly of: string; readonly without: string }
-  | { readonly kind: 'program'; readonly of: string; readonly figure: string; readonly in: string }
+  /** p50, p99 and p99.9 of the server `of` in microseconds, each the median of the rounds. */
+  | { readonly kind: 'latency'; readonly of: string }
+  /**
+   * How many times the latency of `as` that of `of` is: the median of the rounds, each a pair, with its interval as
+   * above.
+   */
+  | { readonly kind: 'latencyTimes'; readonly of: string; readonly as: string; readonly part: 'p50' | 'p99' }
+  /** Threads, memory and context switches of the process that serves. */
+  | { readonly kind: 'process'; readonly of: string }
+  | {
+      readonly kind: 'program'
+      readonly of: string
+      readonly figure: string
+      readonly in: string
+      /** Other figures of the program, told beside it. */
+      readonly with?: readonly { readonly figure: string; readonly in: string }[]
+    }
+  /** How many times the figure of the program `as` that of `of` is. */
+  | { readonly kind: 'programTimes'; readonly of: string; readonly as: string; readonly figure: string }
 
 export interface Row {
   /** Rows about the same thing share a heading, in the table and in the chart. */
@@ -80,6 +111,8 @@ interface SuiteOf<Kind, SuiteCase> {
   readonly cases: Readonly<Record<string, SuiteCase>>
   readonly programs: Readonly<Record<string, SuiteProgram>>
   readonly rows: readonly Row[]
+  /** Default: 60; of servers 30. */
+  readonly rounds?: number
   /** Packages of peers, whose versions belong to the results. */
   readonly packages: readonly string[]
 }
@@ -89,6 +122,10 @@ export type CodeSuite = SuiteOf<'code', CodeCase>
 export interface ServerSuite extends SuiteOf<'servers', ServerUnderLoad> {
   /** What is counted, in the plural: lines, requests. */
   readonly counted: string
+  /** How long each sample takes; default: 400. */
+  readonly sampleMs?: number
+  /** What its chart shows; default: rates. */
+  readonly drawn?: 'rate' | 'latency' | 'program'
 }
 
 export type Suite = CodeSuite | ServerSuite
@@ -110,6 +147,8 @@ export function filtered(suite: Suite, text: string): Suite {
 export function usedBy(figure: Figure): string[] {
   switch (figure.kind) {
     case 'times':
+    case 'latencyTimes':
+    case 'programTimes':
       return [figure.of, figure.as]
     case 'extra':
     case 'slowdown':

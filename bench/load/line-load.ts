@@ -11,7 +11,19 @@ export interface LineLoad {
   readonly lineBytes: number
   /** How many lines a connection sends in one write, before it waits for all of them. */
   readonly pipelined: number
+  /** How the lines come; default: a closed loop. */
+  readonly loop?: LineLoop
 }
+
+export type LineLoop =
+  | 'closed'
+  /** As many are sent as the server takes, and read back; what is counted is MiB, and a batch so many of them. */
+  | { readonly streamMiB: number; readonly quickMiB: number }
+  /** Lines are due at a constant rate, so many a second. With a flood the first connection sends without end. */
+  | { readonly rate: Rate; readonly flood?: true }
+
+/** Lines a second, or the part of what the slowest server of the suite with such a load does in a closed loop. */
+export type Rate = number | { readonly partOfSlowest: number }
 
 /** What came of it; times in nanoseconds. */
 export interface LoadAnswer {
@@ -22,9 +34,14 @@ export interface LoadAnswer {
   readonly p99: number
   readonly p999: number
   readonly longest: number
+  /** What the flooding connection got back, if there was one. */
+  readonly flooded: number
 }
 
-type Reply = LoadAnswer & { readonly error?: string }
+interface Reply extends LoadAnswer {
+  readonly error?: string
+  readonly sent?: number
+}
 
 export class LoadGenerator {
   readonly #process: LineProcess<Reply>
@@ -34,9 +51,9 @@ export class LoadGenerator {
     this.#process = new LineProcess('the load', pinned(core, [compiledLoad(), ...args]))
   }
 
-  /** Opens all connections; comes first. */
-  async connect(): Promise<void> {
-    await this.#ask('connect')
+  /** Opens all connections; comes first. Gives the time from the first to the last that was served. */
+  async connect(): Promise<{ readonly ns: number }> {
+    return this.#ask('connect')
   }
 
   /** Every connection sends its next batch when the last one is back, until so many lines have been echoed. */
@@ -49,11 +66,34 @@ export class LoadGenerator {
     return this.#ask(`open ${linesPerSecond} ${seconds}`)
   }
 
+  /** The same over all connections but the first, which sends without end and reads what comes back. */
+  flood(linesPerSecond: number, seconds: number): Promise<LoadAnswer> {
+    return this.#ask(`flood ${linesPerSecond} ${seconds}`)
+  }
+
+  /** Every connection sends so many bytes, as fast as the server takes them, and reads them back. */
+  stream(bytes: number): Promise<LoadAnswer> {
+    return this.#ask(`stream ${bytes}`)
+  }
+
+  /**
+   * Every connection sends so many bytes and reads nothing, until the server has taken none for a while. Gives how many
+   * bytes it took.
+   */
+  async deaf(bytes: number, quietMs: number): Promise<number> {
+    return (await this.#ask(`deaf ${bytes} ${quietMs}`)).sent ?? NaN
+  }
+
+  /** Every connection reads what is still to come back. */
+  async hear(): Promise<void> {
+    await this.#ask('hear')
+  }
+
   end(): void {
     this.#process.end()
   }
 
-  async #ask(command: string): Promise<LoadAnswer> {
+  async #ask(command: string): Promise<Reply> {
     const reply = await this.#process.ask(command)
     if (reply.error !== undefined) throw new Error(reply.error)
     return reply

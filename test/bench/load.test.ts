@@ -2,18 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
-import { Child } from '../../bench/child.ts'
+import { Child, pythonWith } from '../../bench/child.ts'
+import { compiledC, compiledGo } from '../../bench/compile.ts'
 import { coresIn, pinned } from '../../bench/cores.ts'
 import { MissingError } from '../../bench/line-process.ts'
 import { compiledLoad } from '../../bench/load/compile.ts'
 import { LoadGenerator, type LineLoad } from '../../bench/load/line-load.ts'
 import { checkRedis, figuresOf } from '../../bench/redis/redis-load.ts'
+import { startServer } from '../../bench/server-cases.ts'
 
 const load: LineLoad = { connections: 5, lineBytes: 100, pipelined: 3 }
 
@@ -115,6 +117,44 @@ test('open loop: latencies count from when a line was due, also while the server
   })
 })
 
+test('flood: the polite lines are counted, and what the flooding connection got back', async (t) => {
+  await withLoad(t, echo, async (generator) => {
+    await generator.connect()
+    const answer = await generator.flood(500, 0.2)
+    assert.equal(answer.lines, 100)
+    assert.ok(answer.flooded > 0)
+    assert.equal((await generator.flood(500, 0.2)).lines, 100, 'the flood has ended whole')
+    assert.equal((await generator.closedLoop(30)).lines, 30)
+  })
+})
+
+test('stream: every connection sends so many bytes, in whole lines, and gets them back', async (t) => {
+  let bytes = 0
+  const counted = (socket: Socket) => {
+    echo(socket)
+    socket.on('data', (chunk: Buffer) => (bytes += chunk.length))
+  }
+  await withLoad(t, counted, async (generator) => {
+    await generator.connect()
+    bytes = 0
+    const answer = await generator.stream(1_000_050)
+    assert.equal(bytes, load.connections * 1_000_100)
+    assert.equal(answer.lines, load.connections * 10_001)
+  })
+})
+
+test('deaf: it stops when the server takes no more, and hears all of it later', async (t) => {
+  const careful = (socket: Socket) => socket.pipe(socket)
+  await withLoad(t, careful, async (generator) => {
+    await generator.connect()
+    const offered = 64 * 2 ** 20
+    const taken = await generator.deaf(offered, 200)
+    assert.ok(0 < taken && taken < load.connections * offered)
+    await generator.hear()
+    assert.equal((await generator.closedLoop(30)).lines, 30)
+  })
+})
+
 test('a byte that is wrong is told', async (t) => {
   const wrong = (socket: Socket) =>
     socket.on('data', (chunk: Buffer) => {
@@ -167,6 +207,62 @@ test('without a C compiler the error says what to install', { skip: process.plat
   } finally {
     rmSync(empty, { recursive: true })
   }
+})
+
+test('a peer whose library is missing is missing, and not broken', (t) => {
+  if (!canLoad(t)) return
+  const empty = mkdtempSync(join(tmpdir(), 'cede-peer-'))
+  try {
+    const source = new URL('../../bench/echo/peers/libuv.c', import.meta.url)
+    const needs = { header: 'no/such/header.h', library: 'none' }
+    assert.throws(
+      () => compiledC(source, { folder: empty, needs }),
+      (error) => error instanceof MissingError && /no\/such\/header\.h was expected/.test(error.message),
+    )
+  } finally {
+    rmSync(empty, { recursive: true })
+  }
+})
+
+test('without Go its peer is missing', () => {
+  const empty = mkdtempSync(join(tmpdir(), 'cede-peer-'))
+  try {
+    const source = new URL('../../bench/echo/peers/lines.go', import.meta.url)
+    assert.throws(
+      () => compiledGo(source, { compiler: '/no/such/go', folder: empty }),
+      (error) => error instanceof MissingError && /Go was expected, found none/.test(error.message),
+    )
+  } finally {
+    rmSync(empty, { recursive: true })
+  }
+})
+
+test('the first Python that has the module is taken; without any the peer is missing', () => {
+  const stub = (name: string, status: number) => {
+    const file = join(folder, name)
+    writeFileSync(file, `#!/bin/sh\n[ "$2" = 'import trio' ] && exit ${status}\nexit 9\n`, { mode: 0o755 })
+    return file
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'cede-python-'))
+  try {
+    const [without, having] = [stub('without', 1), stub('having', 0)]
+    assert.equal(pythonWith('trio', ['/no/such/python', without, having]), having)
+    assert.equal(pythonWith(undefined, [without, having]), without, 'any will do')
+    assert.throws(() => pythonWith('trio', [without]), MissingError)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('a server that cannot run here is missing before it is started', async () => {
+  const place = {
+    module: new URL('../../bench/echo/cede.ts', import.meta.url),
+    name: 'echo',
+    requires: () => {
+      throw new MissingError('something was expected')
+    },
+  }
+  await assert.rejects(startServer(place, { how: '' }), MissingError)
 })
 
 test('lists of cores', () => {

@@ -79,6 +79,7 @@ function measuredAs(rounds: Record<string, number[]>, more: Partial<Measured> = 
     failures: new Map(),
     programs: new Map(),
     loads: new Map(),
+    processes: new Map(),
     skipped: new Map(),
     ...more,
   }
@@ -128,6 +129,8 @@ test('rate: how many a second, and the processor time of each', () => {
   assert.equal(outcome?.value, 100_000)
   assert.equal(outcome.median, 50_000)
   assert.equal(outcome.measured, '100,000 /s, 7 us')
+  // The middle round of each, in microseconds; p99.9 is p99 here.
+  assert.equal(outcome.latency, '10 / 20 / 20')
 })
 
 test('slowdown: the median of the pairs with its interval; met when the interval reaches the target', () => {
@@ -161,11 +164,60 @@ test('figures of a server are those of full samples, not of its calibration', ()
     perSecond: 5_000_000,
     medianPerSecond: 3_333_000,
     processorNs: 100,
-    p50Ns: 1_000,
-    p99Ns: 2_000,
   })
   const untold = samplesOf([4_000, 2_000], () => undefined)
   assert.equal(loadFigures(series, untold).processorNs, null)
+})
+
+test('latency: the medians of the rounds; times are the median of the pairs', () => {
+  const suite = serversOf(
+    row({ kind: 'latency', of: 'ours' }),
+    row({ kind: 'latencyTimes', of: 'ours', as: 'theirs', part: 'p99' }, { atMost: 5 }),
+  )
+  const ours = [9e9, 40_000, 20_000, 30_000]
+  const loads = new Map([
+    ['ours', samplesOf(ours, () => undefined).map((sample) => ({ ...sample, flooded: 3 }))],
+    ['theirs', samplesOf([1, 10_000, 10_000, 10_000], () => undefined)],
+  ])
+  const rounds = { ours: [1, 1, 1], theirs: [1, 1, 1] }
+  const [latency, times] = outcomes(suite, measuredAs(rounds, { loads }), false)
+  assert.equal(
+    latency?.measured,
+    '15 / 30 / 30 us, flood 100,000 /s',
+    'the sample before the rounds is left out',
+  )
+  assert.equal(times?.measured, '3 x (too few pairs)')
+  assert.equal(times.verdict, 'met')
+  const results = { ...resultsOf(suite, measuredAs(rounds, { loads })), drawn: 'latency' as const }
+  assert.match(terminalTable(results), /^latencies, the medians of 1 interleaved rounds; /m)
+  assert.match(chart({ ...suite, drawn: 'latency' }, results), />15 \/ 30 \/ 30 us, flood 100,000 \/s</)
+})
+
+test('process: threads, memory, and switches for each line', () => {
+  const suite = serversOf(row({ kind: 'process', of: 'ours' }))
+  const samples = samplesOf([10, 10, 10], () => undefined).map((sample, i) => ({
+    ...sample,
+    switches: 10 + 10 * i,
+  }))
+  const process = { threads: 65, residentBytes: 2e6, virtualBytes: 34e9 }
+  const more = { loads: new Map([['ours', samples]]), processes: new Map([['ours', process]]) }
+  const [outcome] = outcomes(suite, measuredAs({ ours: [1, 1, 1] }, more), false)
+  assert.equal(outcome?.measured, '65 threads, 2 MB, 34 GB virtual, 2 switches')
+})
+
+test('figures of programs: several in a row, and one as a multiple of another', () => {
+  const suite = suiteOf(
+    row({ kind: 'program', of: 'ours', figure: 'us', in: 'us', with: [{ figure: 'ms', in: 'ms' }] }),
+    row({ kind: 'programTimes', of: 'ours', as: 'theirs', figure: 'us' }, { atMost: 2 }),
+  )
+  const programs = new Map([
+    ['ours', { us: 30, ms: 7 }],
+    ['theirs', { us: 10 }],
+  ])
+  const [figures, times] = outcomes(suite, measuredAs({}, { programs }), false)
+  assert.equal(figures?.measured, '30 us, 7 ms')
+  assert.equal(times?.measured, '3 x')
+  assert.equal(times.verdict, 'missed')
 })
 
 test('programs are judged as well, but nothing is in a quick run', () => {
@@ -248,6 +300,15 @@ test('servers: what is counted stands above the table, and the chart has a bar f
   const table = terminalTable(results)
   assert.match(table, /^lines a second, and processor time of the server for each; best of 1/m)
   assert.match(table, /what +100,000 \/s, 9 us/)
+  assert.match(
+    markdownTable(results),
+    /^\| what \| measured \| median \| p50 \/ p99 \/ p99\.9, us \| target \| \|\n\| --- \| ---: \| ---: \| ---: \| ---: \| --- \|$/m,
+  )
+  assert.match(
+    markdownTable(results),
+    /^\| what \| 100,000 \/s, 9 us \| 100,000 \| 50 \/ 100 \/ 100 \| +\| +\|$/m,
+  )
+  assert.match(markdownTable(results), /^\| \*\*Heading\*\* \| \| \| \| \| \|$/m)
   const drawing = chart(suite, results)
   assert.match(drawing, /Fake servers: lines a second, more is better/)
   assert.ok(drawing.indexOf('>200,000<') < drawing.indexOf('>100,000 (9 us)<'))
