@@ -24,8 +24,11 @@ import type { Task } from './task.ts'
 import { Handle, TimerHandle, type Callback, type CallbackScope } from './timer-handle.ts'
 import { Timers, type Timer } from './timers.ts'
 
-/** How long passes run back to back before the driver has its turn, in milliseconds. */
-const TURN_BUDGET_MS = 1
+/**
+ * How long passes run back to back before the driver has its turn, in milliseconds: others wait as long for their
+ * events when one task never rests. A turn of the driver costs a fiftieth of it.
+ */
+const TURN_BUDGET_MS = 0.2
 /** Steps after which a turn ends between two passes in any case: a virtual clock stands still meanwhile. */
 const STEPS_PER_TURN = 16_384
 /** The clock is read once in this many steps (a power of two). */

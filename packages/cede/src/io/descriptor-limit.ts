@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 
 /** Left for files, pipes, DNS and connections that the program opens itself: a sixteenth of all, within these. */
 const LEAST_RESERVE = 16
-const LARGEST_RESERVE = 1_024
+const LARGEST_RESERVE = 512
 
 let limit: number | null | undefined
 
