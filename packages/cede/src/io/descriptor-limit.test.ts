@@ -27,5 +27,5 @@ test('this process has a limit, and less than it for others', { skip }, () => {
   const limit = descriptorLimit()
   const reserved = firstReservedDescriptor()
   assert.ok(limit !== null && reserved !== null)
-  assert.ok(reserved < limit && reserved >= limit - 1_024)
+  assert.ok(reserved < limit && reserved >= limit - 512)
 })
