@@ -20,7 +20,8 @@ const constantRate: LineLoad = {
   loop: { rate: { partOfSlowest: 0.5 } },
 }
 const politeRate = 10_000
-const polite: LineLoad = { connections: 64, lineBytes, pipelined: 1, loop: { rate: politeRate } }
+/** What floods is sent 16 KiB at a time: line by line the generator would be busier than the server, and late itself. */
+const polite: LineLoad = { connections: 64, lineBytes, pipelined: 256, loop: { rate: politeRate } }
 const flooded: LineLoad = { ...polite, loop: { rate: politeRate, flood: true } }
 
 const { cede, netChunks, forAwaitChunks, go, epollChunks, libuvChunks, asyncio, uvloop } = servers
