@@ -1,11 +1,8 @@
 /** How a socket that was accepted and is not wanted is refused, on the epoll driver: with a reset, or with last words. */
 import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
 import { EAGAIN, PEER_ENDED, READABLE } from '../drivers/shim.ts'
+import { LAST_ANSWER_MS, MOST_ANSWERING } from './peer-grace.ts'
 
-/** How long a peer that was refused with an answer has to read it, in milliseconds. */
-const LAST_ANSWER_MS = 1_000
-/** So many peers are answered at a time, the rest are reset: those who flood a server must not use up descriptors. */
-const MOST_ANSWERING = 256
 let answering = 0
 
 const discarded = Buffer.allocUnsafeSlow(4_096)

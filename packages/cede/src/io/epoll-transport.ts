@@ -46,6 +46,7 @@ import { BaseTransport } from './base-transport.ts'
 import { bufferView } from './buffer-view.ts'
 import { CHEAP_TO_KEEP } from './byte-queue.ts'
 import { localAddressOf, UNKNOWN } from './system-address.ts'
+import { LINGER_MS } from './peer-grace.ts'
 import type { TransportEvents } from './transport.ts'
 
 /** What somebody keeps a view of stays as a whole: so it is no more than what may be kept. */
@@ -60,8 +61,6 @@ const MOST_READS = 2
 const MOST_SENDS = 4
 /** Several pieces up to this size, on average, are joined: the kernel takes longer to take them one by one. */
 const SMALL_PIECE = 2_048
-/** How long a peer that still sends after we have closed has to read what was sent to it, in milliseconds. */
-const LINGER_MS = 2_000
 
 const READING = READABLE | URGENT | PEER_ENDED | EDGES
 /** What a read may stop in front of. */

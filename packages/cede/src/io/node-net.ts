@@ -28,6 +28,7 @@ import type { TimerHandle } from '../core/timer-handle.ts'
 import type { SocketAddress } from './address.ts'
 import { BaseTransport, FLUSH_BYTES } from './base-transport.ts'
 import { descriptorsSpent, firstReservedDescriptor } from './descriptor-limit.ts'
+import { LAST_ANSWER_MS, LINGER_MS, MOST_ANSWERING } from './peer-grace.ts'
 import { systemResolver, type Resolver } from './resolver.ts'
 import {
   EVERY_ADDRESS,
@@ -49,12 +50,6 @@ const UNKNOWN: SocketAddress = { host: '', port: 0 }
 /** The end of a Unix connection that has no file. */
 const UNNAMED: SocketAddress = { host: '', port: 0, path: '' }
 const EMPTY = Buffer.alloc(0)
-/** How long a peer that was refused with an answer has to read it, in milliseconds. */
-const LAST_ANSWER_MS = 1_000
-/** How long a peer that still sends after we have closed has to read what was sent to it, in milliseconds. */
-const LINGER_MS = 2_000
-/** So many peers are answered at a time, the rest are reset: those who flood a server must not use up descriptors. */
-const MOST_ANSWERING = 256
 let answering = 0
 
 const TRANSPORT = Symbol('transport')
