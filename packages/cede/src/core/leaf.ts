@@ -82,7 +82,7 @@ export abstract class Leaf<T> implements Wait, Iterator<Suspension, T, unknown> 
  */
 export const GIVE_WAY: Wait = {
   park(task) {
-    task.runner.loop.noteLongStep()
+    task.runner.loop.noteUsedUp()
     task.wake()
   },
   unpark() {},

@@ -19,7 +19,7 @@ import { nameOf } from './misuse.ts'
 import { seededRandom } from './random.ts'
 import { ReadyQueue, type Entry } from './ready-queue.ts'
 import type { Runner } from './runner.ts'
-import { leaveStep, running } from './running.ts'
+import { leaveStep, OPERATIONS_PER_STEP, running } from './running.ts'
 import type { Task } from './task.ts'
 import { Handle, TimerHandle, type Callback, type CallbackScope } from './timer-handle.ts'
 import { Timers, type Timer } from './timers.ts'
@@ -31,7 +31,7 @@ import { Timers, type Timer } from './timers.ts'
 const TURN_BUDGET_MS = 0.2
 /** Steps after which a turn ends between two passes in any case: a virtual clock stands still meanwhile. */
 const STEPS_PER_TURN = 16_384
-/** The clock is read once in this many steps (a power of two). */
+/** The clock is read after 1, 2, 4, ... steps of a turn, and then each time so many have run: quick ones pay little. */
 const STEPS_PER_CLOCK_READ = 32
 
 export interface LoopOptions {
@@ -72,6 +72,14 @@ export class Loop {
   #passLeft = 0
   /** Steps of this turn. */
   #steps = 0
+  /** The clock is read after so many steps; then so many are left. */
+  #stride = 1
+  #strideLeft = 1
+  /**
+   * @internal Operations that end without a suspension before their task gives way once. Fewer while those that used up
+   * all of them took long.
+   */
+  operationsPerStep: number = OPERATIONS_PER_STEP
   /** The last reading of the clock. */
   #nowMs: number
   #failures: (Task | Future<unknown>)[] = []
@@ -93,6 +101,7 @@ export class Loop {
     this.#turning = true
     const startedMs = this.#readClock()
     this.#steps = 0
+    this.#stride = this.#strideLeft = 1
     if (this.instrument !== null) this.instrument.turnBegins()
     try {
       do {
@@ -123,12 +132,12 @@ export class Loop {
     const { ready } = this
     while (this.#passLeft > 0) {
       this.#passLeft--
+      this.#steps++
       ready.shift().run()
-      if (
-        (++this.#steps & (STEPS_PER_CLOCK_READ - 1)) === 0 &&
-        this.#readClock() - startedMs >= TURN_BUDGET_MS
-      )
-        return
+      if (--this.#strideLeft > 0) continue
+      if (this.#stride < STEPS_PER_CLOCK_READ) this.#stride *= 2
+      this.#strideLeft = this.#stride
+      if (this.#readClock() - startedMs >= TURN_BUDGET_MS) return
     }
   }
 
@@ -360,6 +369,16 @@ export class Loop {
   /** @internal The step that runs took long: the turn ends with this pass, if its time is spent. */
   noteLongStep(): void {
     this.#readClock()
+  }
+
+  /** @internal The step that runs has used up its operations: they should take no longer than a turn may. */
+  noteUsedUp(): void {
+    const beforeMs = this.#nowMs
+    const tookMs = this.#readClock() - beforeMs
+    const operations = this.operationsPerStep
+    if (tookMs > TURN_BUDGET_MS) this.operationsPerStep = Math.max(1, operations >> 2)
+    else if (tookMs < TURN_BUDGET_MS / 4)
+      this.operationsPerStep = Math.min(OPERATIONS_PER_STEP, operations * 2)
   }
 
   /**

@@ -20,7 +20,7 @@ export const NOTHING: Wait = marker('nothing')
 /** Stands for "no step is running", so that `announce` needs one comparison for both mistakes. */
 export const OUTSIDE: Wait = marker('outside')
 
-/** Operations that end without a suspension before a task gives way once. */
+/** Operations that end without a suspension before a task gives way once, if they are quick. */
 export const OPERATIONS_PER_STEP = 128
 
 export interface Running {

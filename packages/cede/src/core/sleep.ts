@@ -1,6 +1,6 @@
 /** Waits that need nothing but the loop: for time, for ever, for the next pass. */
 import { MisuseError } from './errors.ts'
-import { Leaf } from './leaf.ts'
+import { GIVE_WAY, Leaf } from './leaf.ts'
 import { nameOf, steppedByHand, usedTwice, awaited } from './misuse.ts'
 import { answerProbe, answerReturn, PROBE } from './probe.ts'
 import { announce, mayFinishNow, noteMade, running } from './running.ts'
@@ -137,11 +137,11 @@ class Checkpoint extends Leaf<void> {
   }
   park(task: Task): void {
     this.#passed = true
-    task.wake()
+    GIVE_WAY.park(task)
   }
   unpark(): void {}
   describe(): WaitDescription {
-    return { what: 'its turn' }
+    return GIVE_WAY.describe()
   }
 }
 

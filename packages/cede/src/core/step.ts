@@ -18,7 +18,7 @@ import {
   type Frame,
   type FrameBody,
 } from './frame.ts'
-import { NOTHING, OPERATIONS_PER_STEP, running, swallowed } from './running.ts'
+import { NOTHING, running, swallowed } from './running.ts'
 import type { Suspension } from './suspension.ts'
 import type { Task } from './task.ts'
 import { canSplitChains, disengage, engage, returnFrame, SPLIT_FIRST } from './unwind.ts'
@@ -42,7 +42,7 @@ export function stepTask(task: Task): void {
   running.runner = task.runner
   running.announced = NOTHING
   running.depth = 0
-  running.credit = task.target === null ? OPERATIONS_PER_STEP : 0
+  running.credit = task.target === null ? loop.operationsPerStep : 0
   const value = task.outcome
   const mode = task.mode === WAKE ? (task.target === null ? RESUME : UNWIND) : task.mode
   task.status = 'running'

@@ -14,7 +14,7 @@ import { printsAs } from './inspect.ts'
 import { nameOf } from './misuse.ts'
 import { probeStack } from './probe.ts'
 import type { Runner } from './runner.ts'
-import { OPERATIONS_PER_STEP, running } from './running.ts'
+import { running } from './running.ts'
 import { Scope, type CancelOptions, type CancelScope } from './scope.ts'
 import { FAIL, RESUME, stepTask, UNWIND, WAKE, type ResumeMode } from './step.ts'
 import type { Operation, Suspension, Wait, WaitDescription } from './suspension.ts'
@@ -325,7 +325,8 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
       if (scope.shielded) break
     }
     this.target = target
-    if (running.task === (this as Task)) running.credit = target === null ? OPERATIONS_PER_STEP : 0
+    if (running.task === (this as Task))
+      running.credit = target === null ? this.runner.loop.operationsPerStep : 0
   }
 
   /** @internal */
