@@ -4,10 +4,15 @@
  *
  *   node --import tsx test/property/sync-explore.ts [--seed 1] [--runs 2000] [--path 12:3:1] [--no-shrink] [--every-step] [--json]
  */
-import { parseArgs } from 'node:util'
-import { pathToFileURL } from 'node:url'
-import fc from 'fast-check'
-import type { Exploration, ExploreOptions } from './explore.ts'
+import {
+  exploreFromCommandLine,
+  exploreWith,
+  Fault,
+  parting,
+  type Exploration,
+  type ExploreOptions,
+  type Explorer,
+} from './explorer.ts'
 import {
   printCancel,
   printSyncProgram,
@@ -17,17 +22,10 @@ import {
 } from './sync-program.ts'
 import { runSyncProgram, type SyncReport } from './sync-run.ts'
 
-export interface SyncExploration extends Exploration {
-  /** What happened in any of the programs. */
-  readonly seen: readonly string[]
-}
-
 /** Events that are shown of a failing program. */
 const MOST_EVENTS = 60
 /** Of one program, cancelled one by one. */
 const MOST_SUSPENSIONS = 60
-
-class Fault extends Error {}
 
 async function check(program: SyncProgram, seen: Set<string>, more = ''): Promise<SyncReport> {
   const report = await runSyncProgram(program)
@@ -41,11 +39,8 @@ async function check(program: SyncProgram, seen: Set<string>, more = ''): Promis
 async function checkEveryStep(program: SyncProgram, seen: Set<string>): Promise<void> {
   const { suspensions, trace } = await check(program, seen)
   const { trace: second } = await check(program, seen)
-  const at = trace.findIndex((event, index) => event !== second[index])
-  if (at !== -1 || trace.length !== second.length)
-    throw new Fault(
-      `run twice, it took another way at event ${String(at)}: ${trace[at] ?? 'end'} | ${second[at] ?? 'end'}`,
-    )
+  const parted = parting(trace, second)
+  if (parted !== null) throw new Fault(parted)
   for (let nth = 0; nth < Math.min(suspensions, MOST_SUSPENSIONS); nth++) {
     for (const when of ['waiting', 'woken'] as const) {
       const cancel: CancelAt = { nth, when }
@@ -55,63 +50,16 @@ async function checkEveryStep(program: SyncProgram, seen: Set<string>): Promise<
   }
 }
 
-export async function exploreSync(options: ExploreOptions): Promise<SyncExploration> {
-  const seen = new Set<string>()
-  let tried = 0
-  const property = fc.asyncProperty(syncPrograms, async (program) => {
-    tried++
-    await (options.everyStep === true ? checkEveryStep : check)(program, seen)
-  })
-  const details = await fc.check(property, {
-    seed: options.seed,
-    numRuns: options.runs,
-    endOnFailure: options.shrink === false,
-    ...(options.path === undefined ? {} : { path: options.path }),
-    ...(options.timeLimitMs === undefined ? {} : { interruptAfterTimeLimit: options.timeLimitMs }),
-  })
-  const { failed, seed, numRuns } = details
-  if (!failed) return { failed, seed, tried, report: '', seen: [...seen] }
-  const path = details.counterexamplePath ?? ''
-  const program = details.counterexample?.[0]
-  const error: unknown = details.errorInstance
-  const report = [
-    `seed ${String(seed)}, path ${path}, program ${String(numRuns)}`,
-    `to see it again: node --import tsx test/property/sync-explore.ts --seed ${String(seed)} --path ${path}${options.everyStep === true ? ' --every-step' : ''}`,
-    '',
-    error instanceof Fault ? error.message : String(error instanceof Error ? error.stack : error),
-    '',
-    program === undefined ? '' : printSyncProgram(program),
-  ]
-  return { failed, seed, tried: numRuns, report: report.join('\n'), seen: [...seen] }
+const explorer: Explorer<SyncProgram> = {
+  url: import.meta.url,
+  programs: syncPrograms,
+  check,
+  checkEveryStep,
+  print: printSyncProgram,
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string', default: '1' },
-      runs: { type: 'string', default: '2000' },
-      path: { type: 'string' },
-      shrink: { type: 'boolean', default: true },
-      'every-step': { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-    },
-    allowNegative: true,
-  })
-  const result = await exploreSync({
-    seed: Number(values.seed),
-    runs: Number(values.runs),
-    path: values.path,
-    everyStep: values['every-step'],
-    shrink: values.shrink,
-  })
-  if (values.json) console.log(JSON.stringify(result))
-  else
-    console.log(
-      result.failed
-        ? result.report
-        : `${String(result.tried)} programs with seed ${String(result.seed)}: no fault; seen:\n${[...result.seen].sort().join('\n')}`,
-    )
-  process.exitCode = result.failed ? 1 : 0
+export function exploreSync(options: ExploreOptions): Promise<Exploration> {
+  return exploreWith(explorer, options)
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main()
+await exploreFromCommandLine(explorer)

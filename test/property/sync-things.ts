@@ -617,7 +617,8 @@ class EventThing extends Thing {
       this.suddenly(env.me, name)
       return
     }
-    const call = new Call(env.me, this.what(name), () => this.model.wait())
+    // It gives way only if the event is set, and that counts then.
+    const call: Call = new Call(env.me, this.what(name), () => (call.gaveWay ? DONE : this.model.wait()))
     yield* this.world.wait(env, call, () => this.event.wait(), step)
   }
 
@@ -916,7 +917,8 @@ class QueueThing extends Passage {
         yield* this.#forEach(env, step)
         return
       case 'join': {
-        const call = new Call(env.me, this.what(name), () => model.join())
+        // It gives way only if nothing is left to do, and that counts then.
+        const call: Call = new Call(env.me, this.what(name), () => (call.gaveWay ? DONE : model.join()))
         yield* this.world.wait(env, call, () => queue.join(), step)
         return
       }

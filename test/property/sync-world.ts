@@ -93,7 +93,7 @@ export class World {
   readonly #timers: { cancel(): void }[] = []
   /** Who was woken, and is not yet compared. */
   #woken: Call[] = []
-  readonly #toldOfCycle = new WeakSet<Call>()
+  readonly #toldOfCycle = new WeakMap<Call, unknown>()
 
   constructor(loop: Loop, cancels: readonly CancelAt[], steps: World['steps']) {
     this.loop = loop
@@ -444,7 +444,7 @@ export class World {
     me.task.cancel({ graceMs })
   }
 
-  /** A wait for a lock that closes a cycle is told, unless one of the waits in it was told before. */
+  /** A wait for a lock that closes a cycle is told, unless one of the waits in it was told before, for the same holder. */
   #countCycle(me: Party, call: Call): void {
     const circle = new Set<Call>([call])
     for (let holder = call.line!.blocker(); holder !== me;) {
@@ -454,8 +454,8 @@ export class World {
       circle.add(next)
       holder = next.line.blocker()
     }
-    const known = [...circle].some((member) => this.#toldOfCycle.has(member))
-    for (const member of circle) this.#toldOfCycle.add(member)
+    const known = [...circle].some((member) => this.#toldOfCycle.get(member) === member.line!.blocker())
+    for (const member of circle) this.#toldOfCycle.set(member, member.line!.blocker())
     if (known) return
     this.cycles++
     this.seen.add(`a cycle of ${String(Math.min(circle.size, 2))}${circle.size > 1 ? ' or more' : ''}`)

@@ -178,15 +178,41 @@ export function lockContract<L extends Mutex>(kind: MutexKind<L>): void {
     }),
   )
 
-  test(titled('a body that is no operation is refused, and the lock is free'), () =>
-    simulate(function* () {
-      const lock = make()
-      for (const body of [undefined, 5, () => 5, () => Promise.resolve()]) {
-        const error = yield* thrownOf(MisuseError, lock.with(body as never))
-        assert.match(error.message, /with\(\).*expected an operation/)
-        assert.equal(lock.locked(), false)
-      }
-    }),
+  test(
+    titled('a body that is no operation is refused, at the call if it can be seen there; the lock is free'),
+    () =>
+      simulate(function* () {
+        const lock = make()
+        for (const body of [undefined, 5, Promise.resolve()]) {
+          assert.throws(() => lock.with(body as never), {
+            code: 'CEDE_MISUSE',
+            message: /with\(\).*expected an operation/,
+          })
+        }
+        for (const body of [() => 5, () => Promise.resolve()]) {
+          const error = yield* thrownOf(MisuseError, lock.with(body as never))
+          assert.match(error.message, /with\(\).*expected an operation/)
+          assert.equal(lock.locked(), false)
+        }
+      }),
+  )
+
+  test(titled('debug mode does not take a body for forgotten that was cancelled in line'), () =>
+    simulate(
+      function* () {
+        const lock = make()
+        const holder = createTask(lock.with(sleepForever()))
+        yield* sleep(0)
+        const waiter = createTask(
+          (function* () {
+            return yield* timeoutOr(5, lock.with(sleep(1)), 'cut')
+          })(),
+        )
+        assert.equal(yield* waiter, 'cut')
+        holder.cancel()
+      },
+      { debug: true },
+    ),
   )
 
   test(titled('with() runs once, and not outside of tasks'), () =>

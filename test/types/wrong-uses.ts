@@ -1,6 +1,7 @@
 // What the compiler must refuse: every wrong use in the design's chapter "Types" that types can see. What only the
 // linter sees is in lint-fixtures/, what only the run time sees in the tests of misuse.
 import {
+  PriorityQueue,
   type ConnectionHandler,
   type Coroutine,
   type Operation,
@@ -232,3 +233,10 @@ const wrapped = coroutine(function* (n: number) {
 void wrapped('1')
 // @ts-expect-error
 void wrapped()
+
+// ---- priorities
+
+// @ts-expect-error items without an order need a comparison
+void new PriorityQueue<{ urgency: number }>(1)
+// @ts-expect-error though some of them have one
+void new PriorityQueue<number | { urgency: number }>(1)

@@ -185,10 +185,10 @@ test('slow operations that need not wait: their task gives way sooner and sooner
   const first = inOneTurn()
   assert.ok(first >= 128, `${first} operations in the first turn`)
   const slow = Array.from({ length: 6 }, inOneTurn)
-  assert.ok(slow.at(-1)! <= 2, `${slow} operations in the turns after`)
+  assert.ok(slow.at(-1)! <= 2, `${slow.join(', ')} operations in the turns after`)
   eachMs = 0.000_1
   const quick = Array.from({ length: 10 }, inOneTurn)
-  assert.ok(quick.at(-1)! >= 128, `${quick} operations in the turns after that`)
+  assert.ok(quick.at(-1)! >= 128, `${quick.join(', ')} operations in the turns after that`)
 })
 
 test('a pass cut short goes on in the next turn, before anything new and before timers', () => {

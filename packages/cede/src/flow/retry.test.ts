@@ -61,6 +61,17 @@ test('delays are drawn between 0 and a bound that doubles up to the greatest', (
     }
   }))
 
+test('after very many attempts a delay is still a delay', () =>
+  simulate(function* () {
+    let attempts = 0
+    const failing = (): never => {
+      attempts++
+      throw mine
+    }
+    assert.equal(yield* thrownBy(retry(failing, { attempts: 1_100, delayMs: 0 })), mine)
+    assert.equal(attempts, 1_100)
+  }))
+
 test('the same seed waits just as long', async () => {
   const took = (seed: number) =>
     simulate(function* (sim) {
@@ -130,9 +141,22 @@ test('a cancel is no error that would be tried again', () =>
 test('bad arguments are refused at the call', () => {
   assert.throws(() => retry(sleep(0) as never), MisuseError)
   for (const options of [
+    { retryIf: true as never },
+    { onRetry: 'log' as never },
+    {
+      // Nobody would run it.
+      *onRetry() {
+        yield* sleep(0)
+      },
+    },
+  ]) {
+    assert.throws(() => retry(() => sleep(0), options as RetryOptions), MisuseError)
+  }
+  for (const options of [
     { attempts: 0 },
     { attempts: 1.5 },
     { delayMs: -1 },
+    { delayMs: Infinity },
     { maxDelayMs: NaN },
     { withinMs: '5' as never },
   ]) {

@@ -1,5 +1,5 @@
 /** Work that is tried again when it fails. */
-import { coroutine, operationFrom } from '../core/coroutine.ts'
+import { coroutine, makesCoroutines, operationFrom } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
 import { Loop } from '../core/loop.ts'
 import { nameOf, wrongArgument } from '../core/misuse.ts'
@@ -46,8 +46,8 @@ interface Checked {
  * @param body is given the number of the attempt, from 1, and returns an operation
  * @param options how often, how long, after which errors
  * @returns the value of the first attempt that succeeds
- * @throws the error of the last attempt, as it is; at the call {RangeError} if a number is out of range, {MisuseError}
- *   if `body` is no function
+ * @throws the error of the last attempt, as it is, or what `retryIf` or `onRetry` throws; at the call {RangeError} if a
+ *   number is out of range, {MisuseError} if `body` is no function, or `retryIf` or `onRetry` no plain one
  *
  * Suspends where the body does, and between attempts.
  *
@@ -85,6 +85,7 @@ const tried = coroutine(
   ): Generator<Suspension, unknown> {
     const { loop } = Loop.currentRunner('retry()')
     const endMs = loop.time() + options.withinMs
+    let boundMs = Math.min(options.maxDelayMs, options.delayMs)
     for (let attempt = 1; ; attempt++) {
       let failure: unknown
       try {
@@ -93,11 +94,11 @@ const tried = coroutine(
         if (attempt >= options.attempts || !options.retryIf(error, attempt)) throw error
         failure = error
       }
-      const bound = Math.min(options.maxDelayMs, options.delayMs * 2 ** (attempt - 1))
-      const delayMs = options.random() * bound
+      const delayMs = options.random() * boundMs
       if (loop.time() + delayMs > endMs) throw failure
       options.onRetry?.(failure, attempt, delayMs)
       yield* sleep(delayMs)
+      boundMs = Math.min(options.maxDelayMs, 2 * boundMs)
     }
   },
 )
@@ -110,6 +111,20 @@ function checked(options: RetryOptions = {}): Checked {
   for (const [name, ms] of Object.entries({ delayMs, maxDelayMs, withinMs })) {
     if (typeof ms === 'number' && ms >= 0) continue
     throw new RangeError(`retry(): ${name} was expected to be 0 or more milliseconds, found ${nameOf(ms)}`)
+  }
+  if (delayMs === Infinity) {
+    throw new RangeError(
+      'retry(): delayMs was expected to be a finite number of milliseconds, found Infinity',
+    )
+  }
+  for (const [name, callback] of Object.entries({ retryIf: options.retryIf, onRetry: options.onRetry })) {
+    if (callback === undefined || (typeof callback === 'function' && !makesCoroutines(callback))) continue
+    throw wrongArgument(
+      'retry()',
+      `a plain function as ${name}`,
+      callback,
+      'it is called between two attempts and cannot wait',
+    )
   }
   return {
     attempts,

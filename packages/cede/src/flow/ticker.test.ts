@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cancelAndWait, ClosedError, createTask, sleep, ticker, timeoutOr } from 'cede'
+import { cancelAndWait, ClosedError, createTask, gather, sleep, ticker, timeoutOr } from 'cede'
 import { simulate } from '../../../../test/support/sim.ts'
 
 test('ticks come at whole intervals after the beginning', () =>
@@ -23,6 +23,31 @@ test('a tick whose time is exactly now is not missed', () =>
     yield* sleep(200)
     assert.deepEqual(yield* ticks.tick(), { number: 3, missed: 1, dueMs: 300 })
     assert.equal(sim.now(), 300)
+  }))
+
+test('with immediate the first tick is at once, though the clock has moved on', () =>
+  simulate(function* (sim) {
+    const ticks = ticker(100, { immediate: true })
+    sim.elapse(0.001)
+    assert.deepEqual(yield* ticks.tick(), { number: 0, missed: 0, dueMs: 0 })
+    assert.deepEqual(yield* ticks.tick(), { number: 1, missed: 0, dueMs: 100 })
+
+    const late = ticker(100, { immediate: true })
+    yield* sleep(350)
+    assert.deepEqual(yield* late.tick(), { number: 0, missed: 0, dueMs: 100 })
+    assert.deepEqual(yield* late.tick(), { number: 4, missed: 3, dueMs: 500 })
+    assert.equal(sim.now(), 500)
+  }))
+
+test('tasks that wait at the same ticker get the same turn', () =>
+  simulate(function* () {
+    const ticks = ticker(100)
+    const turns = yield* gather([ticks.tick(), ticks.tick()])
+    assert.deepEqual(turns, [
+      { number: 1, missed: 0, dueMs: 100 },
+      { number: 1, missed: 0, dueMs: 100 },
+    ])
+    assert.deepEqual(yield* ticks.tick(), { number: 2, missed: 0, dueMs: 200 })
   }))
 
 test('a cancelled wait takes no turn, and leaves no timer', () =>

@@ -23,7 +23,7 @@ export interface Turn {
 }
 
 export interface TickerOptions {
-  /** The first turn is at once, instead of after an interval. Default: false. */
+  /** The first turn is at once, whenever it is asked for, instead of after an interval. Default: false. */
   readonly immediate?: boolean | undefined
 }
 
@@ -72,7 +72,7 @@ export class Ticker implements CoroutineIterator<Turn> {
   /**
    * Waits for the next turn: the first after the last one given whose time has not passed.
    *
-   * Suspends until then. A wait that is cancelled takes no turn.
+   * Suspends until then. A wait that is cancelled takes no turn. Tasks that wait at the same time get the same turn.
    */
   tick(): Coroutine<Turn> {
     return new Tick(this)
@@ -87,7 +87,8 @@ export class Ticker implements CoroutineIterator<Turn> {
   upcoming(): number {
     const next = this.#last + 1
     const nowMs = this.#loop.time()
-    if (nowMs <= this.timeOf(next)) return next
+    // The turn at once is never missed: by the time it is asked for its moment has always passed.
+    if (next === 0 || nowMs <= this.timeOf(next)) return next
     return Math.max(next, Math.ceil((nowMs - this.#startMs) / this.intervalMs))
   }
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createTask, getRunningLoop, MisuseError, run, sleep, yieldIfBusy, type Task } from 'cede'
+import {
+  createTask,
+  getRunningLoop,
+  MisuseError,
+  run,
+  sleep,
+  yieldIfBusy,
+  type Operation,
+  type Task,
+} from 'cede'
 import { Diary } from '../../../../test/support/diary.ts'
 import { simulate } from '../../../../test/support/sim.ts'
 
@@ -75,6 +84,42 @@ test('a long computation can be cancelled there', () =>
     tasks.push(createTask(compute()))
     assert.equal((yield* tasks[0]!.join()).status, 'cancelled')
     assert.ok(steps >= 9 && steps <= 12, String(steps))
+  }))
+
+test('it gives way once at a time, also if there is no time to spend, or others spend it', () =>
+  simulate(function* (sim) {
+    let stop = false
+    function* others() {
+      while (!stop) {
+        sim.elapse(10)
+        yield* sleep(0)
+      }
+    }
+    const loop = getRunningLoop()
+    const diary = new Diary()
+    const passesOf = function* (name: string, operation: Operation<void>) {
+      const before = loop.passes
+      yield* operation
+      diary.write(`${name}: ${loop.passes - before}`)
+    }
+    yield* passesOf('no time to spend', yieldIfBusy(0))
+    createTask(others())
+    yield* sleep(0)
+    // The step of the others came first in this pass: that is taken for this task's, once.
+    yield* passesOf('after others', yieldIfBusy())
+    yield* passesOf('at the beginning of a step', yieldIfBusy())
+    sim.elapse(4)
+    yield* passesOf('before the time is spent', yieldIfBusy())
+    sim.elapse(1)
+    yield* passesOf('afterwards', yieldIfBusy())
+    stop = true
+    diary.expect(
+      'no time to spend: 2',
+      'after others: 2',
+      'at the beginning of a step: 0',
+      'before the time is spent: 0',
+      'afterwards: 2',
+    )
   }))
 
 test('the host is let in', async () => {

@@ -1,17 +1,45 @@
 /** Long computations, and everybody else. */
-import { awaited, nameOf } from '../core/misuse.ts'
-import { answerProbe, answerReturn, PROBE } from '../core/probe.ts'
+import { Leaf } from '../core/leaf.ts'
+import { nameOf, steppedByHand } from '../core/misuse.ts'
+import { answerProbe, PROBE } from '../core/probe.ts'
 import type { Entry } from '../core/ready-queue.ts'
 import { announce, cannotSuspend, NOTHING, running } from '../core/running.ts'
-import type { Coroutine, Suspension, Wait, WaitDescription } from '../core/suspension.ts'
+import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
+import { takenBy } from '../core/taken.ts'
 import type { Task } from '../core/task.ts'
 
 /**
  * Ends the turn of the loop, so that the host can tell what it has (sockets), and goes on only after a pass: due timers
  * act at the end of the next one.
+ *
+ * It gives way once and then goes on, whatever the clock says: in a crowd of long steps the last reading is always old.
  */
-class TurnEnd implements Wait, Entry {
+class YieldIfBusy extends Leaf<void> implements Entry {
+  readonly #budgetMs: number
   #task: Task | null = null
+
+  constructor(budgetMs: number) {
+    super()
+    this.#budgetMs = budgetMs
+  }
+
+  next(value?: unknown): IteratorResult<Suspension, void> {
+    if (value === PROBE) return answerProbe()
+    const task = this.#task
+    if (task === null) {
+      if (running.announced !== NOTHING) throw cannotSuspend()
+      const { loop } = running.runner!
+      // The loop reads its clock every few steps, so this is when the step began, or one that ran shortly before.
+      const busy = loop.time() - loop.now() >= this.#budgetMs
+      if (busy || running.credit <= 0) return announce(this)
+    } else {
+      if (task !== running.task) return takenBy(task, this.describe().what)
+      if (task.status !== 'running' || task.waiting !== null) throw steppedByHand('yieldIfBusy()')
+      // What others have spent since the last reading is not counted as this step's at the next call.
+      task.runner.loop.noteLongStep()
+    }
+    return { done: true, value: undefined }
+  }
 
   park(task: Task): void {
     this.#task = task
@@ -20,73 +48,34 @@ class TurnEnd implements Wait, Entry {
     loop.schedule(this)
   }
 
-  unpark(): void {
-    this.#task = null
-  }
+  unpark(): void {}
 
   run(): void {
-    this.#task?.wake()
+    const task = this.#task!
+    // Else it was cancelled meanwhile.
+    if (task.waiting === this) task.wake()
   }
 
   describe(): WaitDescription {
     return { what: 'its turn, in a long computation' }
   }
-}
 
-/**
- * Keeps nothing: a second look after it has given way finds that the step has just begun. So one object does for all
- * calls, and a call costs no more than a look at the clock.
- */
-class YieldIfBusy implements Iterator<Suspension, void, unknown> {
-  readonly #budgetMs: number
-
-  constructor(budgetMs: number) {
-    this.#budgetMs = budgetMs
-  }
-
-  [Symbol.iterator](): this {
-    return this
-  }
-
-  next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
-    if (running.announced !== NOTHING) throw cannotSuspend()
-    const { loop } = running.runner!
-    // Between clock readings of the loop lie less than a turn's time, so this is when the step began, nearly.
-    const busy = loop.time() - loop.now() >= this.#budgetMs
-    return busy || running.credit <= 0 ? announce(new TurnEnd()) : { done: true, value: undefined }
-  }
-
-  throw(error: unknown): IteratorResult<Suspension, void> {
-    throw error
-  }
-
-  return(value?: unknown): IteratorResult<Suspension, void> {
-    return answerReturn(value as undefined)
-  }
-
-  /** Real, so that `await` fails loudly where types were not checked. */
-  then(_resolve: unknown, reject?: (reason: unknown) => unknown): never {
-    reject?.(awaited('yieldIfBusy()'))
-    return undefined as never
-  }
-
-  nameForMessages(): string {
+  override nameForMessages(): string {
     return 'yieldIfBusy()'
   }
 }
 
 const DEFAULT_BUDGET_MS = 5
-const usual = new YieldIfBusy(DEFAULT_BUDGET_MS)
 
 /**
  * For long computations: lets others run, tasks and the host's events, if the task has computed for `budgetMs` without a
  * wait, and else goes on at once. Also the place where such a task can be cancelled. Call it every so often; a call costs
  * about as much as reading the clock.
  *
- * Suspends only if the time is spent, or its scope is cancelled.
+ * Suspends only if the time is spent, once, or its scope is cancelled. The time begins with the task's step, or shortly
+ * before: others' steps of that moment may be counted in.
  *
- * @param budgetMs milliseconds; default: 5
+ * @param budgetMs milliseconds; 0: it always gives way; default: 5
  * @throws {RangeError} at the call, if `budgetMs` is negative or not a number
  *
  * @example
@@ -102,7 +91,6 @@ const usual = new YieldIfBusy(DEFAULT_BUDGET_MS)
  * })
  */
 export function yieldIfBusy(budgetMs: number = DEFAULT_BUDGET_MS): Coroutine<void> {
-  if (budgetMs === DEFAULT_BUDGET_MS) return usual
   if (!(typeof budgetMs === 'number' && budgetMs >= 0)) {
     throw new RangeError(
       `yieldIfBusy(): budgetMs was expected to be 0 or more milliseconds, found ${nameOf(budgetMs)}`,

@@ -11,7 +11,6 @@ export const DONE: IteratorReturnResult<void> = Object.freeze({ done: true, valu
 
 export class Acquire extends Waiting<void> {
   readonly #from: Pick<Holdable, 'takeFor'>
-  #gaveWay = false
 
   constructor(from: Pick<Holdable, 'takeFor'>, line: WaitQueue) {
     super(line)
@@ -20,10 +19,7 @@ export class Acquire extends Waiting<void> {
 
   override begin(): IteratorResult<Suspension, void> {
     // A cancelled task takes nothing.
-    if (!this.#gaveWay && !mayFinishNow()) {
-      this.#gaveWay = true
-      return announce(GIVE_WAY)
-    }
+    if (!mayFinishNow()) return announce(GIVE_WAY)
     return this.#from.takeFor(running.task!) ? DONE : announce(this)
   }
 

@@ -15,6 +15,11 @@ function* arrive(barrier: Barrier, ms: number) {
   return yield* barrier.wait()
 }
 
+test('a body that is no operation is refused at the call', () => {
+  const barrier = new Barrier(2)
+  for (const body of [undefined, 5]) assert.throws(() => barrier.with(body as never), MisuseError)
+})
+
 test('tasks go on together, with the order in which they came; round after round', () =>
   simulate(function* (sim) {
     const barrier = new Barrier(3, { name: 'start' })

@@ -104,9 +104,11 @@ export class Barrier {
    *
    * @param body an operation, or a function that is given the index and returns one
    * @returns the value of the body
-   * @throws {BrokenBarrierError} as `wait` does
+   * @throws {BrokenBarrierError} as `wait` does; {MisuseError} at the call, if `body` is neither an operation nor a
+   *   function
    */
   with<T>(body: Body<T, [index: number]>): Coroutine<T> {
+    if (typeof body !== 'function') operationFrom('with() of a barrier', body)
     return behindBarrier(this, body) as Coroutine<T>
   }
 
@@ -153,14 +155,10 @@ class BarrierWait extends Waiting<number> {
     const barrier = this.#barrier
     if (barrier.broken) throw barrier.brokenError('wait()', 'it is broken')
     // A cancelled task lets nobody go.
-    if (!this.#gaveWay && !mayFinishNow()) {
-      this.#gaveWay = true
-      return announce(GIVE_WAY)
-    }
+    if (!mayFinishNow()) return announce(GIVE_WAY)
     if (barrier.nWaiting + 1 < barrier.parties) return announce(this)
     return { done: true, value: barrier.letGo() }
   }
-  #gaveWay = false
 }
 
 const behindBarrier = coroutine(

@@ -110,6 +110,7 @@ export class CapacityLimiter implements Holdable {
    *
    * @param body an operation, or a function that returns one, called when the token is there
    * @returns the value of the body
+   * @throws {MisuseError} at the call, if `body` is neither an operation nor a function
    * @throws {InvalidStateError} if the task has one already
    */
   with<T>(body: Body<T>): Coroutine<T> {
@@ -284,7 +285,6 @@ class Borrow extends Waiting<void> {
   /** The task that waits, unless one was given. */
   borrower: unknown
   readonly #given: boolean
-  #gaveWay = false
 
   constructor(limiter: CapacityLimiter, line: WaitQueue, borrower: unknown, given: boolean) {
     super(line)
@@ -295,10 +295,7 @@ class Borrow extends Waiting<void> {
 
   override begin(): IteratorResult<Suspension, void> {
     if (!this.#given) this.borrower = running.task
-    if (!this.#gaveWay && !mayFinishNow()) {
-      this.#gaveWay = true
-      return announce(GIVE_WAY)
-    }
+    if (!mayFinishNow()) return announce(GIVE_WAY)
     return this.#limiter.borrow(this.borrower) ? DONE : announce(this)
   }
 

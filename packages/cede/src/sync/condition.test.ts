@@ -130,6 +130,22 @@ test('in a cancelled scope wait ends at once, with the lock, and nobody else ran
     yield* sleep(1)
   }))
 
+test('waitFor refuses a predicate that answers later', () =>
+  simulate(function* () {
+    const condition = new Condition()
+    yield* condition.with(function* () {
+      for (const predicate of [async () => false, () => sleep(0), () => condition.wait()]) {
+        const error = yield* thrownOf(MisuseError, condition.waitFor<unknown>(predicate))
+        assert.match(
+          error.message,
+          /^waitFor\(\): a predicate that answers at once was expected, found .*(promise|operation|wait)/,
+        )
+      }
+      const task = createTask(sleep(0))
+      assert.equal(yield* condition.waitFor(() => task), task, 'a value like any other')
+    })
+  }))
+
 test('waitFor asks at first and after each notice, and returns what the predicate gave', () =>
   simulate(function* () {
     const condition = new Condition()

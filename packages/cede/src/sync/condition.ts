@@ -16,6 +16,7 @@ import { noteMade } from '../core/running.ts'
 import { Scope } from '../core/scope.ts'
 import { checkpoint } from '../core/sleep.ts'
 import type { Body, Coroutine, Suspension } from '../core/suspension.ts'
+import { isFuture } from '../core/task.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { called, inLine, printed } from './in-line.ts'
 import { Lock, type LockStatistics, type NameOptions } from './lock.ts'
@@ -125,7 +126,7 @@ export class Condition {
    * @param predicate a plain function; what it throws is thrown
    * @returns what it returned
    * @throws {InvalidStateError} unless the task that waits holds the lock
-   * @throws {MisuseError} at the call, if `predicate` is no plain function
+   * @throws {MisuseError} at the call, if `predicate` is no plain function; if it returns a promise or an operation
    */
   waitFor<T>(predicate: () => T): Coroutine<T> {
     if (typeof predicate !== 'function' || makesCoroutines(predicate)) {
@@ -257,7 +258,16 @@ const waitedFor = coroutine('waitFor', function* (condition: Condition, predicat
   condition.lock.requireHeld('waitFor()')
   for (;;) {
     const value = predicate()
+    requireAnswer(value)
     if (Boolean(value)) return value
     yield* condition.wait()
   }
 })
+
+/** A promise and an operation count as true, whatever comes of them. */
+function requireAnswer(value: unknown): void {
+  if (isFuture(value) || typeof (value as { then?: unknown } | null | undefined)?.then !== 'function') return
+  throw new MisuseError(
+    `waitFor(): a predicate that answers at once was expected, found one that returns ${nameOf(value)}`,
+  )
+}

@@ -79,6 +79,7 @@ export class Event {
 
 class EventWait extends Waiting<void> {
   readonly #event: Event
+  #foundSet = false
 
   constructor(event: Event, line: WaitQueue) {
     super(line)
@@ -86,10 +87,11 @@ class EventWait extends Waiting<void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
+    // Cleared while it gave way: it has come in time all the same, and may be told only once.
+    if (this.#foundSet) return DONE
     if (!this.#event.isSet()) return announce(this)
-    if (this.#gaveWay || mayFinishNow()) return DONE
-    this.#gaveWay = true
+    if (mayFinishNow()) return DONE
+    this.#foundSet = true
     return announce(GIVE_WAY)
   }
-  #gaveWay = false
 }

@@ -11,7 +11,7 @@ import { CLAIMED, enterAndLeave, Frame } from '../core/frame.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
 import { answerProbe, answerReturn, PROBE, RETURN_PROBE } from '../core/probe.ts'
 import { announce, cannotSuspend, mayFinishNow, NOTHING, noteMade, running } from '../core/running.ts'
-import type { Body, Coroutine, Suspension } from '../core/suspension.ts'
+import type { Body, Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
 import type { Waiting } from '../core/wait-queue.ts'
 import type { Holdable } from './holdable.ts'
@@ -19,16 +19,17 @@ import type { Holdable } from './holdable.ts'
 class Holding<T> extends Frame<T> {
   readonly #of: Holdable
   readonly #act: string
-  readonly #given: Body<T>
-  #gaveWay = false
+  /** Makes the body; null if it was given as an operation. */
+  readonly #make: (() => Operation<T>) | null
   #place: Waiting<void> | null = null
   #holder: Task | null = null
 
   constructor(of: Holdable, act: string, body: Body<T>) {
-    super(null)
+    const make = typeof body === 'function' ? body : null
+    super(make === null ? bodyOf(act, body as Operation<T>) : null)
     this.#of = of
     this.#act = act
-    this.#given = body
+    this.#make = make
     noteMade(this)
   }
 
@@ -50,8 +51,7 @@ class Holding<T> extends Frame<T> {
   }
 
   override makeBody(): void {
-    const given = this.#given
-    this.body = bodyOf(this.#act, typeof given === 'function' ? given() : given)
+    if (this.#make !== null) this.body = bodyOf(this.#act, this.#make())
   }
 
   /** What it has to wait for before it holds anything; null once it does. */
@@ -63,10 +63,7 @@ class Holding<T> extends Frame<T> {
       return null
     }
     if (running.announced !== NOTHING) throw cannotSuspend()
-    if (!this.#gaveWay && !mayFinishNow()) {
-      this.#gaveWay = true
-      return announce(GIVE_WAY)
-    }
+    if (!mayFinishNow()) return announce(GIVE_WAY)
     if (this.#of.takeFor(running.task!)) return null
     const place = this.#of.place()
     place.claimed = true
@@ -84,7 +81,11 @@ class Holding<T> extends Frame<T> {
   }
 }
 
-/** Runs `body` while `of` is held; `act` names the call for messages. */
+/**
+ * Runs `body` while `of` is held; `act` names the call for messages.
+ *
+ * @throws {MisuseError} if `body` is neither an operation nor a function
+ */
 export function holding<T>(of: Holdable, act: string, body: Body<T>): Coroutine<T> {
   return new Holding<T>(of, act, body) as unknown as Coroutine<T>
 }

@@ -142,6 +142,48 @@ function* takesOneAfter(lock: Lock, ms: number): Operation<void> {
   yield* takesAll([lock])
 }
 
+test('a second cycle through a task that is in the first one still is reported too', async () => {
+  const reports: ExceptionContext[] = []
+  await simulate(
+    function* () {
+      const [a, b] = [new Lock({ name: 'a' }), new Lock({ name: 'b' })]
+      const impatient = createTask(timeoutOr(20, takesAll([a, b]), 'gave up'), { name: 'impatient' })
+      const next = createTask(takesAll([a, b]), { name: 'next' })
+      const last = createTask(takesAll([b, a]), { name: 'last' })
+      yield* sleep(10)
+      assert.match(lastReport(reports).message, /impatient/)
+      // Whoever gives up hands its lock to the next, who comes into the same cycle.
+      assert.equal(yield* impatient, 'gave up')
+      yield* sleep(10)
+      assert.equal(reports.length, 2)
+      assert.match(
+        reports[1]!.message,
+        /task next waits for lock b .*; task last waits for lock a .*held by task next;/,
+      )
+      last.cancel()
+      yield* next
+    },
+    { reports },
+  )
+})
+
+test('one that tries again and again in the same cycle is reported once', async () => {
+  const reports: ExceptionContext[] = []
+  await simulate(
+    function* () {
+      const [a, b] = [new Lock({ name: 'a' }), new Lock({ name: 'b' })]
+      const patient = createTask(takesAll([a, b]), { name: 'patient' })
+      yield* b.with(function* () {
+        yield* sleep(0)
+        for (let i = 0; i < 3; i++) assert.equal(yield* timeoutOr(5, takesAll([a]), 'gave up'), 'gave up')
+      })
+      yield* patient
+      assert.equal(reports.length, 1)
+    },
+    { reports },
+  )
+})
+
 test('a lock is not re-entrant: one that waits for its own lock is told, and a limiter of one refuses', async () => {
   const reports: ExceptionContext[] = []
   await simulate(

@@ -44,16 +44,17 @@ function blockerOf(task: Task, asking: Task): Task | null {
   }
 }
 
-/** Waits that a report has told of. */
-const told = new WeakSet<Wait>()
+/** Waits that a report has told of, and whom they were for then. */
+const told = new WeakMap<Wait, Task>()
 
 function report(task: Task): void {
   const circle = [task]
   for (let other = blockerOf(task, task)!; other !== task; other = blockerOf(other, task)!) circle.push(other)
-  const known = circle.some((member) => told.has(member.waiting!))
-  for (const member of circle) told.add(member.waiting!)
+  const known = circle.some(wasTold)
+  const nextOf = (index: number): Task => circle[index + 1] ?? task
+  circle.forEach((member, index) => told.set(member.waiting!, nextOf(index)))
   if (known) return
-  const links = circle.map((member, index) => link(member, circle[index + 1] ?? task))
+  const links = circle.map((member, index) => link(member, nextOf(index)))
   task.runner.report({
     message:
       `a cycle of locks: ${links.join('; ')}; none of them goes on until somebody else releases a lock, or a cancel or ` +
@@ -61,6 +62,12 @@ function report(task: Task): void {
     task,
     stack: circle.map((member) => `${member.describeSelf()}:\n${member.stack()}`).join('\n'),
   })
+}
+
+/** A report has told of its wait, which is still for the same task: the one who came into the circle is new there. */
+function wasTold(member: Task): boolean {
+  const before = told.get(member.waiting!)
+  return before !== undefined && blockerOf(member, before) === before
 }
 
 function link(task: Task, next: Task): string {

@@ -75,6 +75,7 @@ export class Lock implements Holdable {
    *
    * @param body an operation, or a function that returns one, called when the lock is held
    * @returns the value of the body
+   * @throws {MisuseError} at the call, if `body` is neither an operation nor a function
    */
   with<T>(body: Body<T>): Coroutine<T> {
     return holding(this, 'with() of a lock', body)

@@ -53,6 +53,20 @@ test('what has no order is refused at the call, and never gets in', () => {
   assert.equal(queue.size, 0)
 })
 
+test('texts and numbers have no order among each other; numbers, bigints and dates have', () => {
+  const queue = new PriorityQueue<number | string>(9)
+  queue.tryPut(5)
+  assert.throws(() => queue.tryPut('a'), /found a string \("a"\) and a number \(5\); for other items write/)
+  assert.throws(() => queue.tryPut('10'), MisuseError)
+  queue.tryPut(1)
+  assert.deepEqual([queue.tryGet(), queue.tryGet(), queue.size, queue.unfinished], [1, 5, 0, 2])
+
+  const numeric = new PriorityQueue<number | bigint | Date>(9)
+  const items = [3, 2n, new Date(1)]
+  for (const item of items) numeric.tryPut(item)
+  assert.deepEqual([numeric.tryGet(), numeric.tryGet(), numeric.tryGet()], items.reverse())
+})
+
 test('a comparison that fails for a waiting item fails that put, and nobody else', () =>
   simulate(function* () {
     const mine = new Error('mine')

@@ -40,7 +40,7 @@ export class PriorityQueue<T> extends Queue<T> {
    */
   constructor(
     maxSize: number,
-    ...rest: T extends Ordered
+    ...rest: [T] extends [Ordered]
       ? [compare?: Compare<T> | undefined, options?: NameOptions]
       : [compare: Compare<T>, options?: NameOptions]
   )
@@ -82,8 +82,20 @@ export class PriorityQueue<T> extends Queue<T> {
 function compareOrdered(a: unknown, b: unknown): number {
   requireOrdered(a)
   if (a !== b) requireOrdered(b)
+  if (typeof a !== typeof b) requireNoText(a, b)
   return a < b ? -1 : a > b ? 1 : a >= b ? 0 : NaN
 }
+
+/** By itself `'a' < 5` is false, and so is `'a' > 5`: the heap would be in no order, and nobody would know. */
+function requireNoText(a: unknown, b: unknown): void {
+  if (typeof a !== 'string' && typeof b !== 'string') return
+  throw new MisuseError(
+    `PriorityQueue: either strings or numbers, bigints and Dates were expected, found ${nameOf(a)} and ${nameOf(b)}; ` +
+      HOW_TO_COMPARE,
+  )
+}
+
+const HOW_TO_COMPARE = 'for other items write `new PriorityQueue(maxSize, (a, b) => a.priority - b.priority)`'
 
 function requireOrdered(item: unknown): asserts item is number {
   switch (typeof item) {
@@ -94,7 +106,6 @@ function requireOrdered(item: unknown): asserts item is number {
   }
   if (item instanceof Date) return
   throw new MisuseError(
-    `PriorityQueue: numbers, strings, bigints or Dates were expected, found ${nameOf(item)}; ` +
-      'for other items write `new PriorityQueue(maxSize, (a, b) => a.priority - b.priority)`',
+    `PriorityQueue: numbers, strings, bigints or Dates were expected, found ${nameOf(item)}; ${HOW_TO_COMPARE}`,
   )
 }

@@ -423,6 +423,7 @@ class Get<T> extends Taking<T, T> {
 
 class Join extends Waiting<undefined, void> {
   readonly #joined: { readonly unfinished: number }
+  #foundDone = false
 
   constructor(joined: Queue<never> | Queue<unknown>) {
     super(joined.joiners)
@@ -430,7 +431,11 @@ class Join extends Waiting<undefined, void> {
   }
 
   override begin(): IteratorResult<Suspension, void> {
+    // What was put while it gave way is not what it was called for.
+    if (this.#foundDone) return DONE
     if (this.#joined.unfinished > 0) return announce(this)
-    return mayFinishNow() ? DONE : announce(GIVE_WAY)
+    if (mayFinishNow()) return DONE
+    this.#foundDone = true
+    return announce(GIVE_WAY)
   }
 }

@@ -84,6 +84,7 @@ export class Semaphore implements Holdable {
    *
    * @param body an operation, or a function that returns one, called when the permit is there
    * @returns the value of the body
+   * @throws {MisuseError} at the call, if `body` is neither an operation nor a function
    */
   with<T>(body: Body<T>): Coroutine<T> {
     return holding(this, 'with() of a semaphore', body)
