@@ -19,16 +19,8 @@ import {
   type Suspension,
 } from 'cede'
 import { HostDriver } from 'cede/lowlevel'
-import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
-import { loadShim, type Shim } from '../../packages/cede/src/drivers/shim.ts'
-
-let shim!: Shim
-let skip: string | false = false
-try {
-  shim = loadShim()
-} catch (error) {
-  skip = (error as Error).message
-}
+import { shim, skip } from '../support/shim.ts'
+import { onOwnDriver } from './own-driver.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cede-fifo-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -45,7 +37,7 @@ interface Pipe {
 /** Runs `main` on a driver of its own with a pipe; no descriptor stays watched. */
 async function withPipe(
   main: (pipe: Pipe) => Generator<Suspension, void>,
-  reports: ExceptionContext[] = [],
+  reports?: ExceptionContext[],
 ): Promise<void> {
   const path = join(folder, `pipe${String(++made)}`)
   execFileSync('mkfifo', [path])
@@ -58,12 +50,9 @@ async function withPipe(
     read: () => memory.toString('latin1', 0, readSync(reads, memory)),
     write: (text) => void writeSync(writes, text),
   }
-  const driver = new EpollDriver(shim)
   try {
-    await run(() => main(pipe), { driver, exceptionHandler: (context) => void reports.push(context) })
-    assert.equal(driver.watched, 0)
+    await onOwnDriver(() => main(pipe), { reports })
   } finally {
-    driver.close()
     closeSync(reads)
     closeSync(writes)
   }

@@ -12,20 +12,14 @@ import {
   startServer,
   type ExceptionContext,
   type Operation,
-  type StreamReader,
-  type StreamWriter,
 } from 'cede'
 import { createServer, Protocol, type Transport } from 'cede/lowlevel'
 import type { Shim } from '../../packages/cede/src/drivers/shim.ts'
-import { HOST, onOwnDriver, shim, skip } from './own-driver.ts'
+import { shim, skip } from '../support/shim.ts'
+import { echo, HOST, onOwnDriver } from './own-driver.ts'
 
 const EPIPE = 32
 const EMFILE = 24
-
-function* echo(reader: StreamReader, writer: StreamWriter) {
-  for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine())
-    yield* writer.send(line)
-}
 
 function* untilTrue(condition: () => boolean) {
   while (!condition()) yield* sleep(1)

@@ -35,7 +35,8 @@ import {
   type Suspension,
 } from 'cede'
 import { Child, runChild } from '../support/child.ts'
-import { HOST, onOwnDriver, skip } from './own-driver.ts'
+import { skip } from '../support/shim.ts'
+import { HOST, onOwnDriver } from './own-driver.ts'
 
 const options = { skip, timeout: 120_000 }
 const PROGRAMS = fileURLToPath(new URL('interplay-programs.ts', import.meta.url))

@@ -1,22 +1,11 @@
 /** Programs on an epoll driver of their own, whose shim may have some calls replaced. */
 import assert from 'node:assert/strict'
-import { run, type ExceptionContext, type Suspension } from 'cede'
+import { run, type ExceptionContext, type StreamReader, type StreamWriter, type Suspension } from 'cede'
 import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
-import { loadShim, type Shim } from '../../packages/cede/src/drivers/shim.ts'
+import type { Shim } from '../../packages/cede/src/drivers/shim.ts'
+import { shim } from '../support/shim.ts'
 
 export const HOST = '127.0.0.1'
-
-let loaded!: Shim
-let why: string | false = false
-try {
-  loaded = loadShim()
-} catch (error) {
-  why = (error as Error).message
-}
-
-/** The shim; undefined if `skip` says that there is none. */
-export const shim: Shim = loaded
-export const skip: string | false = why
 
 export interface OwnDriverOptions {
   /** What is done in place of some calls of the shim. */
@@ -41,4 +30,11 @@ export async function onOwnDriver(
   }
   assert.equal(shim.openDescriptors(), before)
   if (reports === undefined) assert.deepEqual(told, [])
+}
+
+/** Serves lines: each goes back as it came. */
+export function* echo(reader: StreamReader, writer: StreamWriter): Generator<Suspension, void> {
+  for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine()) {
+    yield* writer.send(line)
+  }
 }

@@ -22,26 +22,18 @@ import {
   timeout,
   type ExceptionContext,
   type Policy,
-  type StreamReader,
   type StreamWriter,
   type Suspension,
 } from 'cede'
 import { TransportLayer, type InnerTransport } from 'cede/lowlevel'
 import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
-import { loadShim, URGENT, type Shim } from '../../packages/cede/src/drivers/shim.ts'
+import { URGENT, type Shim } from '../../packages/cede/src/drivers/shim.ts'
+import { shim, skip } from '../support/shim.ts'
 import { thrownOf } from '../support/thrown-by.ts'
+import { echo, HOST, onOwnDriver } from './own-driver.ts'
 
-const HOST = '127.0.0.1'
 const ENOSPC = 28
 const ENOTCONN = 107
-
-let shim!: Shim
-let skip: string | false = false
-try {
-  shim = loadShim()
-} catch (error) {
-  skip = (error as Error).message
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'cede-robust-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -74,28 +66,14 @@ function watchful(calls: Partial<Shim>, misuses: string[]): Shim {
 }
 
 /** Runs `main` on a driver of its own, whose shim has some calls replaced; nothing may be left, or used once closed. */
-async function on<T>(
+async function on(
   calls: Partial<Shim>,
-  main: () => Generator<Suspension, T>,
+  main: () => Generator<Suspension, void>,
   reports: ExceptionContext[] = [],
 ): Promise<void> {
-  const before = shim.openDescriptors()
   const misuses: string[] = []
-  const driver = new EpollDriver(watchful(calls, misuses))
-  try {
-    await run(main, { driver, exceptionHandler: (context) => void reports.push(context) })
-    assert.deepEqual(misuses, [])
-    assert.equal(driver.watched, 0)
-  } finally {
-    driver.close()
-  }
-  assert.equal(shim.openDescriptors(), before)
-}
-
-function* echo(reader: StreamReader, writer: StreamWriter): Generator<Suspension, void> {
-  for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine()) {
-    yield* writer.send(line)
-  }
+  await onOwnDriver(main, { calls: watchful(calls, misuses), reports })
+  assert.deepEqual(misuses, [])
 }
 
 // -------------------------------------------------------------------- closed once, and not used any more

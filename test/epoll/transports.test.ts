@@ -4,52 +4,27 @@ import { test } from 'node:test'
 import {
   gather,
   openConnection,
-  run,
   sleep,
   startServer,
   type Connection,
   type ExceptionContext,
   type Server,
-  type StreamReader,
-  type StreamWriter,
   type Suspension,
 } from 'cede'
-import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
-import { loadShim, type Shim } from '../../packages/cede/src/drivers/shim.ts'
+import type { Shim } from '../../packages/cede/src/drivers/shim.ts'
+import { shim, skip } from '../support/shim.ts'
+import { echo, HOST, onOwnDriver } from './own-driver.ts'
 
-const HOST = '127.0.0.1'
 /** The largest slab that small reads are views of; a line that came in two pieces is in Node's pool. */
 const SLAB_BYTES = Math.max(16_384, Buffer.poolSize)
 
-let shim!: Shim
-let skip: string | false = false
-try {
-  shim = loadShim()
-} catch (error) {
-  skip = (error as Error).message
-}
-
 /** Runs `main` on a driver of its own, whose shim has some calls replaced; nothing may be left. */
-async function on<T>(
+function on(
   calls: Partial<Shim>,
-  main: () => Generator<Suspension, T>,
+  main: () => Generator<Suspension, void>,
   reports: ExceptionContext[] = [],
 ): Promise<void> {
-  const before = shim.openDescriptors()
-  const driver = new EpollDriver({ ...shim, ...calls })
-  try {
-    await run(main, { driver, exceptionHandler: (context) => void reports.push(context) })
-    assert.equal(driver.watched, 0)
-  } finally {
-    driver.close()
-  }
-  assert.equal(shim.openDescriptors(), before)
-}
-
-function* echo(reader: StreamReader, writer: StreamWriter): Generator<Suspension, void> {
-  for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine()) {
-    yield* writer.send(line)
-  }
+  return onOwnDriver(main, { calls, reports })
 }
 
 function connect(server: Server) {

@@ -10,7 +10,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Exploration } from '../property/explore.ts'
+import type { Exploration } from '../property/explorer.ts'
 import { applied, root, sources } from './apply.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 

@@ -1,8 +1,8 @@
 // Chunks on what Node itself has; both wait while the client does not read.
 
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { ServerCase } from '../../case.ts'
+import { serveSockets } from '../../node-server.ts'
 
 function dataCallbacks(socket: Socket) {
   socket.on('data', (chunk) => {
@@ -15,17 +15,7 @@ function pipe(socket: Socket) {
   socket.pipe(socket)
 }
 
-async function serve(handler: (socket: Socket) => void): Promise<number> {
-  const server = createServer({ noDelay: true }, (socket) => {
-    socket.on('error', () => undefined) // the load generator ends by being ended
-    handler(socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
-
 export const servers: Record<string, ServerCase> = {
-  dataCallbacks: () => serve(dataCallbacks),
-  pipe: () => serve(pipe),
+  dataCallbacks: () => serveSockets(dataCallbacks),
+  pipe: () => serveSockets(pipe),
 }

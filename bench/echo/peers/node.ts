@@ -2,9 +2,10 @@
 // write line by line would wait for acknowledgements.
 
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { ServerCase } from '../../case.ts'
+import { serveSockets } from '../../node-server.ts'
 
 /** Chunks go back as they come; nothing looks for lines. */
 function dataCallbacks(socket: Socket) {
@@ -23,18 +24,8 @@ function readline(socket: Socket) {
   createInterface({ input: socket }).on('line', (line) => socket.write(line + '\n'))
 }
 
-async function serve(handler: (socket: Socket) => unknown): Promise<number> {
-  const server = createServer({ noDelay: true }, (socket) => {
-    socket.on('error', () => undefined) // the load generator ends by being ended
-    handler(socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
-
 export const servers: Record<string, ServerCase> = {
-  dataCallbacks: () => serve(dataCallbacks),
-  forAwait: () => serve((socket) => forAwait(socket).catch(() => undefined)),
-  readline: () => serve(readline),
+  dataCallbacks: () => serveSockets(dataCallbacks),
+  forAwait: () => serveSockets((socket) => forAwait(socket).catch(() => undefined)),
+  readline: () => serveSockets(readline),
 }

@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as polled } from 'node:timers/promises'
+import { shim, skip } from '../../../../test/support/shim.ts'
 import type { DriverHost } from '../core/driver.ts'
 import { EpollDriver, type Watcher } from './epoll.ts'
-import { EDGES, loadShim, READABLE, WRITABLE, type Shim } from './shim.ts'
+import { EDGES, READABLE, WRITABLE } from './shim.ts'
 import { systemError } from './system-error.ts'
-
-let shim!: Shim
-let skip: string | false = false
-try {
-  shim = loadShim()
-} catch (error) {
-  skip = (error as Error).message
-}
 
 /** A loop that writes down its turns, and may do something in them. */
 class TestLoop implements DriverHost {

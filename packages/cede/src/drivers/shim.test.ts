@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setImmediate as polled } from 'node:timers/promises'
+import { shim, skip } from '../../../../test/support/shim.ts'
 import {
   ADDRESS_BYTES,
   EAGAIN,
   EDGES,
   EINVAL,
   IPV6_ONLY,
-  loadShim,
   PEER_ENDED,
   READABLE,
   REUSE_PORT,
@@ -33,14 +33,6 @@ const ECONNREFUSED = 111
 const HOST = '127.0.0.1'
 const folder = mkdtempSync(join(tmpdir(), 'cede-shim-'))
 after(() => rmSync(folder, { recursive: true }))
-
-let shim!: Shim
-let skip: string | false = false
-try {
-  shim = loadShim()
-} catch (error) {
-  skip = (error as Error).message
-}
 
 /** A test that leaves no descriptor open. */
 function shimTest(title: string, body: () => void | Promise<void>): void {
