@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { documents, withDocuments } from './with-documents.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = mkdtempSync(join(tmpdir(), 'cede-package-'))
@@ -22,7 +23,9 @@ interface Packed {
 
 try {
   const packed = JSON.parse(
-    run(root, 'npm', 'pack', '--workspace=cede', '--json', `--pack-destination=${folder}`),
+    withDocuments(() =>
+      run(root, 'npm', 'pack', '--workspace=cede', '--json', `--pack-destination=${folder}`),
+    ),
   ) as Packed[] | Record<string, Packed>
   const { filename, size, files } = Object.values(packed)[0]!
   console.log(`packed ${filename}: ${files.length} files, ${(size / 1024).toFixed(0)} KiB`)
@@ -32,6 +35,8 @@ try {
       `pack: expected no tests and no configuration, found ${stray.map(({ path }) => path).join(', ')}`,
     )
   }
+  const missing = documents.filter((name) => !files.some(({ path }) => path === name))
+  if (missing.length > 0) throw new Error(`pack: expected ${missing.join(', ')}, found none`)
 
   const user = join(folder, 'user')
   mkdirSync(user)

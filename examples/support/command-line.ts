@@ -70,10 +70,22 @@ ${about}
 /** `parseArgs`, with the user's mistakes as `UsageError`. */
 export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
-    return parseArgs(config)
+    return parseArgs<T>({ ...config, args: joined(config) })
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError((error as Error).message.split('\n')[0])
   }
+}
+
+/** `--idle -1` as `--idle=-1`: a number below 0 is a wrong value, and not an option that nobody knows. */
+function joined({ args = [], options = {} }: ParseArgsConfig): string[] {
+  const all: string[] = []
+  for (const arg of args) {
+    const before = all.at(-1)
+    if (/^-[\d.]/.test(arg) && before?.startsWith('--') && options[before.slice(2)]?.type === 'string')
+      all[all.length - 1] = `${before}=${arg}`
+    else all.push(arg)
+  }
+  return all
 }
 
 function addressFrom(args: readonly string[], defaultPort: number): Address {

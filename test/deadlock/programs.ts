@@ -12,6 +12,7 @@ import {
   run,
   Runner,
   sleep,
+  sleepForever,
   until,
   type Operation,
   type Suspension,
@@ -78,6 +79,10 @@ function settleBySocket(future: Future<string>): void {
 const programs: Record<string, () => Promise<void>> = {
   async plain() {
     await run(waitsFor(new Future<void>()))
+  },
+
+  async forever() {
+    await run(waitsFor(sleepForever()))
   },
 
   async floating() {

@@ -359,9 +359,13 @@ test('fromAsyncIterable() of something that is not async', () => {
 })
 
 test('limits that are none', () => {
-  for (const limit of [0, -1, 1.5, NaN, untyped<number>('2')]) {
-    assert.throws(() => mapLimit([1], limit, () => sleep(1)), misuse('mapLimit(): a limit of 1 or more'))
-    assert.throws(() => taskGroup(sleep(1), { limit }), misuse('taskGroup(): a limit of 1 or more'))
+  const text = untyped<number>('2')
+  assert.throws(() => mapLimit([1], text, () => sleep(1)), misuse('mapLimit(): a limit of 1 or more'))
+  assert.throws(() => taskGroup(sleep(1), { limit: text }), misuse('taskGroup(): a limit of 1 or more'))
+  for (const limit of [0, -1, 1.5, NaN]) {
+    const outOfRange = { name: 'RangeError', message: /: a limit of 1 or more was expected, found a number/ }
+    assert.throws(() => mapLimit([1], limit, () => sleep(1)), outOfRange)
+    assert.throws(() => taskGroup(sleep(1), { limit }), outOfRange)
   }
 })
 

@@ -692,7 +692,7 @@ test(
           ],
           [
             long,
-            `expected a path of at most 107 bytes, found ${Buffer.byteLength(long)}: ${long} (ENAMETOOLONG)`,
+            `expected a path of at most 107 bytes, found ${Buffer.byteLength(long)} (ENAMETOOLONG)`,
             'ENAMETOOLONG',
           ],
         ] as const) {

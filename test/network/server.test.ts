@@ -529,7 +529,7 @@ test('options that are none are told at the call, with what to write', () => {
   )
   told(() => connecting('tcp://*:80'), /expected the host of a server, found .*"\*"/, MisuseError)
   told(() => connecting({ port: 0 }), /the port of a server was expected, found 0/, RangeError)
-  told(() => connecting({ port: '80' }), /from 0 to 65535, found a string \("80"\)$/, RangeError)
+  told(() => connecting({ port: '80' }), /found a string \("80"\); write `Number\(\.\.\.\)`$/, RangeError)
   told(() => connecting({ port: 65_536 }), /from 0 to 65535, found 65536$/, RangeError)
   told(
     () => connecting({ port: 80, limitBytes: '10' }),

@@ -478,8 +478,7 @@ test('nobody listens: one error with the address in it', () =>
 test('connecting is cancelled: the socket is gone, the server sees nothing of it', () =>
   online(function* () {
     const server = yield* startServer(echo, { host: HOST, port: 0 })
-    const opening = createTask(openConnection({ host: HOST, port: server.port }))
-    yield* sleep(0)
+    const opening = createTask(openConnection({ host: HOST, port: server.port }), { eager: true })
     assert.match(opening.waitsFor()!.what, /a connection to 127\.0\.0\.1:\d+/)
     opening.cancel()
     yield* opening.join()

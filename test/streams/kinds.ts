@@ -167,6 +167,7 @@ function layered(name: string): Endpoint {
         accepted: (connection) => events.accepted(wrapped(connection)),
         refused: (why) => events.refused(why),
         acceptFailed: (error) => events.acceptFailed(error),
+        closed: () => events.closed(),
       }),
   }
 }

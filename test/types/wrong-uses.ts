@@ -1,12 +1,18 @@
 // What the compiler must refuse: every wrong use in the design's chapter "Types" that types can see. What only the
 // linter sees is in lint-fixtures/, what only the run time sees in the tests of misuse.
 import {
+  Broadcast,
+  Condition,
+  Lock,
   PriorityQueue,
+  Queue,
+  Semaphore,
   type ConnectionHandler,
   type Coroutine,
   type Operation,
   type Suspension,
   type Task,
+  channel,
   coroutine,
   createTask,
   gather,
@@ -240,3 +246,27 @@ void wrapped()
 void new PriorityQueue<{ urgency: number }>(1)
 // @ts-expect-error though some of them have one
 void new PriorityQueue<number | { urgency: number }>(1)
+
+// ---- locks are no options, though they have names
+
+declare const lock: Lock
+declare const condition: Condition
+// @ts-expect-error write `new Condition({ lock })`
+void new Condition(lock)
+// @ts-expect-error
+void new Lock(condition)
+// @ts-expect-error
+void new Semaphore(1, lock)
+// @ts-expect-error
+void new Lock('name')
+// @ts-expect-error
+void new Queue(3, 'name')
+// @ts-expect-error
+void new Broadcast(3, new Queue(3))
+
+// ---- null is the end of a channel
+
+// @ts-expect-error
+void channel<number | null>(1)
+// @ts-expect-error
+void channel<null>(1)

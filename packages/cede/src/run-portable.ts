@@ -53,7 +53,7 @@ function hostDriver(): ChosenDriver {
 function loopOfThread(choose: () => ChosenDriver): Loop {
   if (threadLoop === null) {
     const { driver, why } = choose()
-    threadLoop = new Loop(driver)
+    threadLoop = new Loop(driver, { whyDriver: why })
     whyThisDriver = why
     if (debugWanted()) console.error(`cede: debug mode; the driver is ${driver.name} (${why})`)
   }

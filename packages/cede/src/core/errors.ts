@@ -100,6 +100,13 @@ export class RefusedToEndError extends Error implements CodedError {
   readonly code = 'CEDE_REFUSED_TO_END'
 }
 
+/** What `sleepForever` waits for. */
+export const FOR_EVER = 'for ever, until cancelled'
+
+const SIGNALS_DO_NOT_COUNT =
+  '\nA signal that may come does not count, nor does it for Node. To stay until Ctrl-C, wait for a server, a timer ' +
+  'or `until(promise)` of work that goes on; or for nothing: `for (;;) yield* sleep(3_600_000)`'
+
 /** Tasks wait, and nothing is left that could ever wake them. `report` lists who waits for what. */
 export class DeadlockError extends Error implements CodedError {
   static {
@@ -110,7 +117,9 @@ export class DeadlockError extends Error implements CodedError {
   readonly report: string
 
   constructor(report: string) {
-    super(`tasks wait and nothing can wake them:\n${report}`)
+    super(
+      `tasks wait and nothing can wake them:\n${report}${report.includes(FOR_EVER) ? SIGNALS_DO_NOT_COUNT : ''}`,
+    )
     this.report = report
     // It is in the message already; printing the error need not say it twice.
     Object.defineProperty(this, 'report', { enumerable: false })

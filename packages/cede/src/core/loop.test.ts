@@ -8,7 +8,7 @@ import { Loop } from './loop.ts'
 import { RunnerCore, type ExceptionContext } from './runner.ts'
 import { checkpoint, sleep, sleepForever } from './sleep.ts'
 import { suspend } from './suspend.ts'
-import type { Wait } from './suspension.ts'
+import type { Operation, Wait } from './suspension.ts'
 import type { Task } from './task.ts'
 import { describeTasks } from '../debug/dump.ts'
 import { printReport } from '../debug/report.ts'
@@ -160,6 +160,36 @@ test('slow steps: each is a turn, so that everybody else waits for one of them',
     assert.equal(steps, turn)
   }
 })
+
+test('a failure is not reported before others could come to wait for it, however slow their steps are', () => {
+  const { driver, loop } = made()
+  const reports: ExceptionContext[] = []
+  const runner = new RunnerCore({ ...reporters, loop, exceptionHandler: (context) => reports.push(context) })
+  const { outcome } = runner.start(function* () {
+    const failing = createTask(fails())
+    for (let i = 0; i < 20; i++) {
+      driver.nowMs += 10
+      yield* sleep(0)
+    }
+    try {
+      yield* failing
+    } catch (error) {
+      return error
+    }
+    return null
+  })
+  void outcome
+  driver.turns()
+  assert.deepEqual(reports, [])
+  runner.createTask(fails(), {}, 'test')
+  driver.turns()
+  assert.equal(reports.length, 1)
+})
+
+function* fails(): Operation<never> {
+  yield* checkpoint()
+  throw new Error('on purpose')
+}
 
 test('slow operations that need not wait: their task gives way sooner and sooner, and later again when they are quick', () => {
   const { driver, loop } = made()

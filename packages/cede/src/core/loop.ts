@@ -34,9 +34,17 @@ const STEPS_PER_TURN = 16_384
 /** The clock is read after 1, 2, 4, ... steps of a turn, and then each time so many have run: quick ones pay little. */
 const STEPS_PER_CLOCK_READ = 32
 
+/**
+ * Who waits for a task may need so many passes to come to that; a failure that nobody has received by then is reported,
+ * or as soon as nothing is left to run.
+ */
+const PASSES_UNTIL_REPORT = 32
+
 export interface LoopOptions {
   /** Runs each pass in an order drawn from this seed, for tests. Default: first in, first out. */
   readonly shuffleSeed?: number | undefined
+  /** Why it is this driver, in words, for messages. */
+  readonly whyDriver?: string | undefined
 }
 
 interface Told {
@@ -65,6 +73,7 @@ export class Loop {
   /** Of descriptors that are watched: the callback that is to run. */
   readonly #told: Readonly<Record<Direction, Map<number, Told>>> = { read: new Map(), write: new Map() }
   readonly #random: (() => number) | null
+  readonly #whyDriver: string | undefined
   /** Inside a turn, or one was asked for. */
   #awake = false
   #turning = false
@@ -83,9 +92,12 @@ export class Loop {
   /** The last reading of the clock. */
   #nowMs: number
   #failures: (Task | Future<unknown>)[] = []
+  /** The pass of the first of them. */
+  #failedInPass = 0
 
   constructor(driver: Driver, options: LoopOptions = {}) {
     this.driver = driver
+    this.#whyDriver = options.whyDriver
     this.#random = options.shuffleSeed === undefined ? null : seededRandom(options.shuffleSeed)
     this.#nowMs = driver.now()
     driver.attach(this)
@@ -142,7 +154,11 @@ export class Loop {
   }
 
   #askForMore(): void {
-    if (this.#failures.length > 0) this.driver.afterMicrotasks(() => this.#reportFailures())
+    if (
+      this.#failures.length > 0 &&
+      (this.ready.length === 0 || this.passes - this.#failedInPass >= PASSES_UNTIL_REPORT)
+    )
+      this.driver.afterMicrotasks(() => this.#reportFailures())
     if (this.timers.hasFresh) this.#readClock()
     const nextMs = this.ready.length > 0 ? this.#nowMs : this.timers.nextDeadlineMs()
     if (nextMs !== null && nextMs <= this.#nowMs) {
@@ -259,7 +275,8 @@ export class Loop {
    * Calls `callback` in a pass of the loop whenever `descriptor` can be read: something is there, or it has ended or is
    * broken. Again and again, until it was read or the reader is removed; so the callback should read. Replaces the reader
    * there was. The descriptor stays the caller's, who removes the reader before closing it; at the end of the run it is
-   * removed in any case.
+   * removed in any case. If the callback throws, that is reported, and the reader stays: a callback that throws before it
+   * has read is called, and reported, again and again.
    *
    * @param descriptor the number of anything the system can poll: a pipe, a terminal, a socket
    * @throws {MisuseError} if it is no number of a descriptor, or the driver cannot do that (`currentDriver()`: only
@@ -306,7 +323,9 @@ export class Loop {
       told.handle = null
       checked()
     }
-    Object.defineProperty(once, 'name', { value: checked.name })
+    // For reports of what it throws.
+    const where = act.replace('()', `(${String(descriptor)})`)
+    Object.defineProperty(once, 'name', { value: checked.name === '' ? where : `${checked.name}, ${where}` })
     descriptors.watch(descriptor, direction, () => {
       // It is told again before the callback had its pass.
       if (told.handle !== null) return
@@ -336,7 +355,11 @@ export class Loop {
   #descriptors(act: string): Descriptors {
     const { descriptors, name } = this.driver
     if (descriptors !== undefined) return descriptors
-    throw new MisuseError(`${act}: a driver that watches descriptors was expected (epoll), found \`${name}\``)
+    const why = this.#whyDriver === undefined ? '' : ` (${this.#whyDriver})`
+    throw new MisuseError(
+      `${act}: a driver that watches descriptors was expected (epoll), found \`${name}\`${why}; ` +
+        'elsewhere a stream of Node can read it: net.Socket, tty.ReadStream',
+    )
   }
 
   /** @internal `callSoon` in what was captured when the callback was registered. */
@@ -480,9 +503,9 @@ export class Loop {
 
   // ------------------------------------------------------------------ what nobody receives
 
-  /** @internal A task or future failed and nobody waits for it; asked again at the end of the turn. */
+  /** @internal A task or future failed and nobody waits for it; asked again when everybody had the chance to. */
   noteFailure(failed: Task | Future<unknown>): void {
-    this.#failures.push(failed)
+    if (this.#failures.push(failed) === 1) this.#failedInPass = this.passes
     if (!this.#awake) this.driver.afterMicrotasks(() => this.#reportFailures())
   }
 
@@ -496,7 +519,9 @@ export class Loop {
 
   /** @internal Settles when all failures of ended tasks that nobody waits for have been reported. */
   async failuresReported(): Promise<void> {
-    if (this.#failures.length > 0) await new Promise<void>((resolve) => this.driver.afterMicrotasks(resolve))
+    if (this.#failures.length === 0) return
+    await new Promise<void>((resolve) => this.driver.afterMicrotasks(resolve))
+    this.#reportFailures()
   }
 
   /** @internal From the driver: nothing outside can call in any more. */

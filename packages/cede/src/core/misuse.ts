@@ -29,6 +29,11 @@ export function wrongArgument(act: string, expected: string, value: unknown, ins
   return new MisuseError(`${act}: expected ${expected}, found ${nameOf(value)}; ${instead}`)
 }
 
+/** For a wrong number: one that is out of range, or what is no number at all. */
+export function wrongNumber(found: unknown, message: string): RangeError | MisuseError {
+  return typeof found === 'number' ? new RangeError(message) : new MisuseError(message)
+}
+
 /** For `await operation`, which type checks nowhere but happens where types are not checked. */
 export function awaited(what: string): MisuseError {
   return new MisuseError(

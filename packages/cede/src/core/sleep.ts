@@ -1,5 +1,5 @@
 /** Waits that need nothing but the loop: for time, for ever, for the next pass. */
-import { MisuseError } from './errors.ts'
+import { FOR_EVER, MisuseError } from './errors.ts'
 import { GIVE_WAY, Leaf } from './leaf.ts'
 import { nameOf, steppedByHand, usedTwice, awaited } from './misuse.ts'
 import { answerProbe, answerReturn, PROBE } from './probe.ts'
@@ -118,7 +118,7 @@ class Forever extends Leaf<never> {
   park(): void {}
   unpark(): void {}
   describe(): WaitDescription {
-    return { what: 'for ever, until cancelled' }
+    return { what: FOR_EVER }
   }
 }
 

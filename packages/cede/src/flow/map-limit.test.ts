@@ -114,7 +114,10 @@ test('cancelled, it cancels what runs and begins nothing more', () =>
 
 test('a limit that is no whole number above 0 is refused at the call', () => {
   for (const limit of [0, -1, 1.5, NaN, '2' as unknown as number]) {
-    assert.throws(() => mapLimit([1], limit, () => sleep(0)), MisuseError)
+    assert.throws(
+      () => mapLimit([1], limit, () => sleep(0)),
+      typeof limit === 'number' ? RangeError : MisuseError,
+    )
   }
 })
 

@@ -1,7 +1,6 @@
 /** A function over many items, with a limit on how many run at once. */
 import { coroutine, operationFrom } from '../core/coroutine.ts'
-import { MisuseError } from '../core/errors.ts'
-import { isLibraryOperation, nameOf, wrongArgument } from '../core/misuse.ts'
+import { isLibraryOperation, nameOf, wrongArgument, wrongNumber } from '../core/misuse.ts'
 import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { gather } from './gather.ts'
 
@@ -12,8 +11,8 @@ import { gather } from './gather.ts'
  * @param items taken one by one, as room becomes free
  * @param limit at least 1
  * @param fn is given the item and its index, and returns an operation
- * @throws the first error of `fn`; {MisuseError} at the call, if `limit` is not a whole number above 0,
- *   or `items` is no iterable
+ * @throws the first error of `fn`; at the call {RangeError} if `limit` is not a whole number above 0, {MisuseError} if it
+ *   is no number, or `items` is no iterable
  *
  * Suspends until all have ended.
  *
@@ -30,7 +29,7 @@ export function mapLimit<I, T>(
   fn: (item: I, index: number) => Operation<T>,
 ): Coroutine<T[]> {
   if (limit !== Infinity && !(Number.isInteger(limit) && limit >= 1)) {
-    throw new MisuseError(`mapLimit(): a limit of 1 or more was expected, found ${nameOf(limit)}`)
+    throw wrongNumber(limit, `mapLimit(): a limit of 1 or more was expected, found ${nameOf(limit)}`)
   }
   if (
     typeof (items as Partial<Iterable<I>> | null | undefined)?.[Symbol.iterator] !== 'function' ||

@@ -143,6 +143,8 @@ test('bad arguments are refused at the call', () => {
   for (const options of [
     { retryIf: true as never },
     { onRetry: 'log' as never },
+    { withinMs: '5' as never },
+    { attempts: '5' as never },
     {
       // Nobody would run it.
       *onRetry() {
@@ -158,7 +160,6 @@ test('bad arguments are refused at the call', () => {
     { delayMs: -1 },
     { delayMs: Infinity },
     { maxDelayMs: NaN },
-    { withinMs: '5' as never },
   ]) {
     assert.throws(() => retry(() => sleep(0), options), RangeError)
   }

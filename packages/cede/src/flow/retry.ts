@@ -2,7 +2,7 @@
 import { coroutine, makesCoroutines, operationFrom } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
 import { Loop } from '../core/loop.ts'
-import { nameOf, wrongArgument } from '../core/misuse.ts'
+import { nameOf, wrongArgument, wrongNumber } from '../core/misuse.ts'
 import { seededRandom } from '../core/random.ts'
 import { sleep } from '../core/sleep.ts'
 import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
@@ -47,7 +47,7 @@ interface Checked {
  * @param options how often, how long, after which errors
  * @returns the value of the first attempt that succeeds
  * @throws the error of the last attempt, as it is, or what `retryIf` or `onRetry` throws; at the call {RangeError} if a
- *   number is out of range, {MisuseError} if `body` is no function, or `retryIf` or `onRetry` no plain one
+ *   number is out of range, {MisuseError} if it is no number, `body` no function, or `retryIf` or `onRetry` no plain one
  *
  * Suspends where the body does, and between attempts.
  *
@@ -106,11 +106,11 @@ const tried = coroutine(
 function checked(options: RetryOptions = {}): Checked {
   const { attempts = 5, delayMs = 100, maxDelayMs = 10_000, withinMs = Infinity, seed } = options
   if (attempts !== Infinity && !(Number.isInteger(attempts) && attempts >= 1)) {
-    throw new RangeError(`retry(): attempts was expected to be 1 or more, found ${nameOf(attempts)}`)
+    throw wrongNumber(attempts, `retry(): attempts was expected to be 1 or more, found ${nameOf(attempts)}`)
   }
   for (const [name, ms] of Object.entries({ delayMs, maxDelayMs, withinMs })) {
     if (typeof ms === 'number' && ms >= 0) continue
-    throw new RangeError(`retry(): ${name} was expected to be 0 or more milliseconds, found ${nameOf(ms)}`)
+    throw wrongNumber(ms, `retry(): ${name} was expected to be 0 or more milliseconds, found ${nameOf(ms)}`)
   }
   if (delayMs === Infinity) {
     throw new RangeError(

@@ -189,7 +189,10 @@ test('limit: a child can start others while all places are taken', () =>
 
 test('a limit that is no whole number above 0 is refused at the call', () => {
   for (const limit of [0, -1, 1.5, NaN, '2' as unknown as number]) {
-    assert.throws(() => taskGroup(() => sleep(0), { limit }), MisuseError)
+    assert.throws(
+      () => taskGroup(() => sleep(0), { limit }),
+      typeof limit === 'number' ? RangeError : MisuseError,
+    )
   }
 })
 

@@ -7,15 +7,9 @@
  * their own, and parents outlive children.
  */
 import { coroutine, labelOf, operationFrom } from '../core/coroutine.ts'
-import {
-  cancelledError,
-  ClosedError,
-  InvalidStateError,
-  MisuseError,
-  TaskGroupError,
-} from '../core/errors.ts'
+import { cancelledError, ClosedError, InvalidStateError, TaskGroupError } from '../core/errors.ts'
 import { Future } from '../core/future.ts'
-import { nameOf } from '../core/misuse.ts'
+import { nameOf, wrongNumber } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import { BodyScope, type CancelOptions } from '../core/scope.ts'
 import type { Body, Coroutine, Operation, Suspension } from '../core/suspension.ts'
@@ -202,7 +196,7 @@ function* inTurn<R>(
  * @throws {TaskGroupError} with every error in the order in which it happened, if a child or the body failed; also if
  *   the group was cancelled from outside meanwhile
  * @throws {CancelledError} if `group.cancel()` stopped the body
- * @throws {MisuseError} at the call, if `limit` is not a whole number above 0
+ * @throws at the call {RangeError} if `limit` is not a whole number above 0, {MisuseError} if it is no number
  *
  * Suspends while children run.
  *
@@ -224,7 +218,7 @@ function* inTurn<R>(
 export function taskGroup<T>(body: Body<T, [group: TaskGroup]>, options?: TaskGroupOptions): Coroutine<T> {
   const limit = options?.limit ?? Infinity
   if (limit !== Infinity && !(Number.isInteger(limit) && limit >= 1)) {
-    throw new MisuseError(`taskGroup(): a limit of 1 or more was expected, found ${nameOf(limit)}`)
+    throw wrongNumber(limit, `taskGroup(): a limit of 1 or more was expected, found ${nameOf(limit)}`)
   }
   return grouped(body, limit) as Coroutine<T>
 }

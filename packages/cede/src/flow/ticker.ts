@@ -4,7 +4,7 @@
  */
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { Loop } from '../core/loop.ts'
-import { nameOf, steppedByHand } from '../core/misuse.ts'
+import { nameOf, wrongNumber, steppedByHand } from '../core/misuse.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
 import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
 import type { Coroutine, CoroutineIterator, Suspension, WaitDescription } from '../core/suspension.ts'
@@ -35,7 +35,7 @@ export interface TickerOptions {
  *
  * @param intervalMs milliseconds, above 0
  * @param options whether the first turn is at once
- * @throws {RangeError} if `intervalMs` is no finite number above 0; {ClosedError} outside a running loop
+ * @throws {RangeError} if `intervalMs` is no finite number above 0; {MisuseError} if it is no number; {ClosedError} outside a running loop
  *
  * @example
  * import { run, sleep, ticker } from 'cede'
@@ -176,10 +176,11 @@ class NextTurn extends TurnWait<IteratorResult<Turn, undefined>> {
   }
 }
 
-/** @throws {RangeError} unless it is a finite number above 0 */
+/** @throws {RangeError} unless it is a finite number above 0; {MisuseError} if it is no number */
 export function requireInterval(act: string, intervalMs: unknown): void {
   if (typeof intervalMs === 'number' && intervalMs > 0 && intervalMs < Infinity) return
-  throw new RangeError(
+  throw wrongNumber(
+    intervalMs,
     `${act}: an interval of a finite number of milliseconds above 0 was expected, found ${nameOf(intervalMs)}`,
   )
 }

@@ -1,6 +1,6 @@
 /** Long computations, and everybody else. */
 import { Leaf } from '../core/leaf.ts'
-import { nameOf, steppedByHand } from '../core/misuse.ts'
+import { nameOf, steppedByHand, wrongNumber } from '../core/misuse.ts'
 import { answerProbe, PROBE } from '../core/probe.ts'
 import type { Entry } from '../core/ready-queue.ts'
 import { announce, cannotSuspend, NOTHING, running } from '../core/running.ts'
@@ -76,7 +76,7 @@ const DEFAULT_BUDGET_MS = 5
  * before: others' steps of that moment may be counted in.
  *
  * @param budgetMs milliseconds; 0: it always gives way; default: 5
- * @throws {RangeError} at the call, if `budgetMs` is negative or not a number
+ * @throws at the call {RangeError} if `budgetMs` is negative or NaN, {MisuseError} if it is no number
  *
  * @example
  * import { run, yieldIfBusy } from 'cede'
@@ -92,7 +92,8 @@ const DEFAULT_BUDGET_MS = 5
  */
 export function yieldIfBusy(budgetMs: number = DEFAULT_BUDGET_MS): Coroutine<void> {
   if (!(typeof budgetMs === 'number' && budgetMs >= 0)) {
-    throw new RangeError(
+    throw wrongNumber(
+      budgetMs,
       `yieldIfBusy(): budgetMs was expected to be 0 or more milliseconds, found ${nameOf(budgetMs)}`,
     )
   }

@@ -46,8 +46,9 @@ export function checkPort(act: string, port: unknown): void {
       `${act}: a port was expected, found none; write \`{ host: '127.0.0.1', port: 8080 }\``,
     )
   }
+  const advice = typeof port === 'string' ? '; write `Number(...)`' : ''
   throw new RangeError(
-    `${act}: a port was expected to be a whole number from 0 to 65535, found ${numberOrName(port)}`,
+    `${act}: a port was expected to be a whole number from 0 to 65535, found ${numberOrName(port)}${advice}`,
   )
 }
 

@@ -205,11 +205,16 @@ export abstract class BaseServer<M extends Member> {
   /** @internal Listens at all endpoints, or at none. */
   *listen(endpoints: readonly Endpoint[], site: CallSite): Generator<Suspension, void> {
     const listeners: Listener[] = []
+    let closedByOthers = false
     const events: AcceptEvents = {
       accepted: (connection) => this.accept(connection),
       refused: (why) => this.noteRefused(why),
       acceptFailed: (error) =>
         this.runner.report({ message: `the server on ${this.name} cannot accept a connection`, error }),
+      closed: () => {
+        closedByOthers = true
+        if (this.state === 'serving') this.close()
+      },
     }
     try {
       for (const endpoint of endpoints) {
@@ -219,6 +224,7 @@ export abstract class BaseServer<M extends Member> {
       this.listeners = listeners
       this.state = 'serving'
       this.runner.createTask(supervise(this), { name: `server ${this.name}` }, 'startServer()')
+      if (closedByOthers) this.close()
     } catch (error) {
       if (error instanceof ListenError) site.giveTo(error)
       throw error

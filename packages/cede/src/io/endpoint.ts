@@ -19,6 +19,8 @@ export interface AcceptEvents {
   refused(why: Error): void
   /** Connections cannot be accepted at the moment. */
   acceptFailed(error: Error): void
+  /** A listener was closed, perhaps by others than its owner: no connection will come. */
+  closed(): void
 }
 
 export interface Endpoint {

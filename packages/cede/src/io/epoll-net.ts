@@ -1,5 +1,6 @@
 /** TCP and Unix sockets on the epoll driver: how they listen, are accepted, and connect. */
 import { AsyncResource } from 'node:async_hooks'
+import cluster from 'node:cluster'
 import type { Loop } from '../core/loop.ts'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
@@ -39,6 +40,9 @@ const NO_ROOM: ReadonlySet<number> = new Set([
 ])
 /** Errors that tell of the listening socket itself: EBADF, EFAULT, EINVAL, ENOTSOCK, EOPNOTSUPP. */
 const NO_LISTENER: ReadonlySet<number> = new Set([-9, -14, -22, -88, -95])
+const ENOENT = 2
+const EACCES = 13
+const EADDRINUSE = 98
 const EAFNOSUPPORT = 97
 const EADDRNOTAVAIL = 99
 
@@ -57,6 +61,8 @@ export class EpollNetwork implements Network {
     if ('path' in place) return this.#listenUnix(place, settings, events)
     if (!('host' in place)) throw noMemory(place.memory)
     const socket = listenTcp(this.#driver, place, settings)
+    if (socket === -EADDRINUSE && cluster.isWorker && !settings.reusePort)
+      return this.#failLater(usedByWorkers(formatAddress(place)), events)
     return this.#begin(socket, 'listen', formatAddress(place), events, () => {
       const address = localAddressOf(this.#driver.shim, socket)
       return new EpollListener(this.#loop, this.#driver, socket, address, null, events)
@@ -72,7 +78,9 @@ export class EpollNetwork implements Network {
         events.failed(error)
         return
       }
-      const socket = this.#driver.shim.listenUnix(file.boundPath, settings.backlog)
+      const result = this.#driver.shim.listenUnix(file.boundPath, settings.backlog)
+      // Its directory is there, or we were not here: /proc takes no files. libuv says the same.
+      const socket = result === -ENOENT ? -EACCES : result
       giveUp = this.#begin(socket, 'listen', path, events, () => {
         file.publish(settings.mode)
         const removed = settings.removeFile ? file : null
@@ -151,7 +159,7 @@ export class EpollNetwork implements Network {
     }
   }
 
-  #failLater(error: Error, events: ConnectEvents): () => void {
+  #failLater(error: Error, events: ConnectEvents | ListenEvents): () => void {
     let givenUp = false
     this.#loop.callSystem(() => {
       if (!givenUp) events.failed(error)
@@ -160,6 +168,15 @@ export class EpollNetwork implements Network {
       givenUp = true
     }
   }
+}
+
+/** Here the workers of node:cluster do not share what the primary listens on. */
+function usedByWorkers(where: string): Error {
+  return Object.assign(systemError(-EADDRINUSE, 'listen', where), {
+    message:
+      'expected a free port, found it in use; on the epoll driver workers of node:cluster share one with ' +
+      '`reusePort: true`, on the node driver without',
+  })
 }
 
 function noMemory(name: string): Error {

@@ -60,6 +60,7 @@ class Listening extends Leaf<Listener> {
       accepted: (connection) => events.accepted(connection),
       refused: (why) => events.refused(why),
       acceptFailed: (error) => events.acceptFailed(error),
+      closed: () => events.closed(),
     })
   }
 

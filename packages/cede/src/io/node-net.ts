@@ -93,6 +93,8 @@ function readingOptions(): Pick<NetConnectOpts, 'onread'> {
 
 interface WithHandle {
   _handle: object | null | undefined
+  /** The server that counts the connection: it says that it is closed when its last one is. */
+  _server: Server | null | undefined
 }
 
 /**
@@ -107,8 +109,11 @@ function readingSocket(accepted: Socket): Socket {
   if (handle == null) return accepted
   const options = { handle, allowHalfOpen: true, pauseOnCreate: true, ...readingOptions() }
   const socket = new Socket(options)
-  if ((socket as unknown as WithHandle)._handle === handle) {
+  const to = socket as unknown as WithHandle
+  if (to._handle === handle) {
     from._handle = null
+    to._server = from._server
+    from._server = null
     return socket
   }
   shared = null
@@ -515,6 +520,8 @@ function serve(
   server.once('listening', () => {
     server.off('error', failed)
     server.on('error', (error) => events.acceptFailed(error))
+    // By us or by others: a worker of node:cluster that is disconnected closes its servers.
+    server.once('close', () => events.closed())
     try {
       events.listening(listenerOf())
     } catch (error) {

@@ -167,6 +167,8 @@ export interface ListenEvents {
   refused(why: Error): void
   /** Connections cannot be accepted at the moment; the listener goes on. */
   acceptFailed(error: Error): void
+  /** It is closed, also by others than its owner, and no connection will come. A network that knows no others may be silent. */
+  closed(): void
 }
 
 export interface Listener {

@@ -146,9 +146,7 @@ export function unusablePath(path: string): Error | null {
   const bytes = Buffer.byteLength(path)
   if (bytes <= LONGEST_PATH_BYTES) return null
   return Object.assign(
-    new Error(
-      `expected a path of at most ${String(LONGEST_PATH_BYTES)} bytes, found ${String(bytes)}: ${path}`,
-    ),
+    new Error(`expected a path of at most ${String(LONGEST_PATH_BYTES)} bytes, found ${String(bytes)}`),
     { code: 'ENAMETOOLONG' },
   )
 }

@@ -6,6 +6,7 @@ import { thrownOf } from '../../../../test/support/thrown-by.ts'
 import { createTask } from '../core/current.ts'
 import { MisuseError } from '../core/errors.ts'
 import { sleep } from '../core/sleep.ts'
+import { cancelAndWait } from '../flow/wait.ts'
 import { gather } from '../flow/gather.ts'
 import { withScope } from '../flow/with-scope.ts'
 import { Barrier, BrokenBarrierError } from './barrier.ts'
@@ -139,9 +140,20 @@ test('with runs a body behind the barrier', () =>
 
 test('the number of parties is checked at the call', () => {
   for (const wrong of [0, -1, 1.5, Number.NaN, Infinity, '2' as never]) {
-    assert.throws(
-      () => new Barrier(wrong),
-      /^TypeError: new Barrier\(\): a whole number of 1 or more parties/,
-    )
+    assert.throws(() => new Barrier(wrong), {
+      name: typeof wrong === 'number' ? 'RangeError' : 'TypeError',
+      message: /^new Barrier\(\): a whole number of 1 or more parties/,
+    })
   }
 })
+
+test('debug mode does not take a body for forgotten that was cancelled in line', () =>
+  simulate(
+    function* () {
+      const barrier = new Barrier(2)
+      const cut = createTask(barrier.with(sleep(1)))
+      yield* sleep(0)
+      yield* cancelAndWait(cut)
+    },
+    { debug: true },
+  ))

@@ -1,14 +1,14 @@
 /** A barrier: so many tasks wait for each other, and go on together. */
-import { MisuseError, type CodedError } from '../core/errors.ts'
-import { coroutine, operationFrom } from '../core/coroutine.ts'
+import type { CodedError } from '../core/errors.ts'
+import { bodyOf, coroutine, operationFrom } from '../core/coroutine.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
-import { nameOf } from '../core/misuse.ts'
+import { nameOf, wrongNumber } from '../core/misuse.ts'
 import { announce, mayFinishNow } from '../core/running.ts'
 import type { Body, Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { called, inLine, printed } from './in-line.ts'
-import type { NameOptions } from './lock.ts'
+import { nameFrom, type NameOptions } from './options.ts'
 import { standsAlone } from './stands-alone.ts'
 
 /** A barrier was aborted, or reset while the task waited there. */
@@ -67,16 +67,17 @@ export class Barrier {
     () => null,
   )
 
-  /** @throws {MisuseError} if `parties` is no whole number above 0 */
+  /** @throws {RangeError} if `parties` is no whole number above 0; {MisuseError} if it is no number */
   constructor(parties: number, options?: NameOptions) {
     if (!(Number.isInteger(parties) && parties >= 1)) {
-      throw new MisuseError(
+      throw wrongNumber(
+        parties,
         `new Barrier(): a whole number of 1 or more parties was expected, found ${nameOf(parties)}` +
           standsAlone('new Barrier()', parties),
       )
     }
     this.parties = parties
-    this.name = options?.name ?? ''
+    this.name = nameFrom('new Barrier()', options)
   }
 
   /** How many tasks wait. */
@@ -108,8 +109,10 @@ export class Barrier {
    *   function
    */
   with<T>(body: Body<T, [index: number]>): Coroutine<T> {
-    if (typeof body !== 'function') operationFrom('with() of a barrier', body)
-    return behindBarrier(this, body) as Coroutine<T>
+    if (typeof body === 'function') return behindBarrier(this, body) as Coroutine<T>
+    // Claimed at the call: one that is cancelled in line never begins its body, and has forgotten no star.
+    const claimed = bodyOf('with() of a barrier', body)
+    return behindBarrier(this, () => ({ [Symbol.iterator]: () => claimed })) as Coroutine<T>
   }
 
   /** Makes the barrier whole and empty. Those that wait get a `BrokenBarrierError`. */
@@ -163,9 +166,8 @@ class BarrierWait extends Waiting<number> {
 
 const behindBarrier = coroutine(
   'with',
-  function* (barrier: Barrier, body: Body<unknown, [index: number]>): Generator<Suspension, unknown> {
+  function* (barrier: Barrier, body: (index: number) => Operation<unknown>): Generator<Suspension, unknown> {
     const index = yield* barrier.wait()
-    const operation: Operation<unknown> = typeof body === 'function' ? body(index) : body
-    return yield* operationFrom('with() of a barrier', operation)
+    return yield* operationFrom('with() of a barrier', body(index))
   },
 )

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { simulate } from '../../../../test/support/sim.ts'
 import type { ExceptionContext } from '../core/runner.ts'
 import { sleep } from '../core/sleep.ts'
@@ -9,6 +10,7 @@ test('a release too many is an error that says how many there are', () =>
   simulate(function* () {
     const semaphore = new BoundedSemaphore(2, { name: 'slots' })
     assert.equal(semaphore.bound, 2)
+    assert.equal(inspect(semaphore), 'BoundedSemaphore(slots: 2 free)')
     yield* semaphore.acquire()
     semaphore.release()
     assert.throws(() => semaphore.release(), {

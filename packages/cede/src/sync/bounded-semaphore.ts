@@ -3,8 +3,8 @@ import { InvalidStateError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
 import { reportNotHeld } from './holding.ts'
 import { called } from './in-line.ts'
-import type { NameOptions } from './lock.ts'
-import { Semaphore } from './semaphore.ts'
+import type { NameOptions } from './options.ts'
+import { requirePermits, Semaphore } from './semaphore.ts'
 
 /**
  * A `Semaphore` for which a release too many is an error, at the release.
@@ -29,9 +29,10 @@ export class BoundedSemaphore extends Semaphore {
 
   /**
    * @param value how many permits there are; default: 1
-   * @throws {MisuseError} if `value` is no whole number of 0 or more
+   * @throws {RangeError} if `value` is no whole number above 0; {MisuseError} if it is no number
    */
   constructor(value = 1, options?: NameOptions) {
+    requirePermits('new BoundedSemaphore()', 1, value)
     super(value, options)
     this.bound = value
   }

@@ -56,7 +56,7 @@ test('wait: a sender waits for the slowest, and nobody gets the item before all 
     assert.equal(quick.tryReceive(), undefined)
     assert.match(
       sends[0]!.waitsFor()!.what,
-      /room in all subscriptions of a broadcast \(1 are full, in line: Anna, /,
+      /room in all subscriptions of a broadcast \(1 of 2 full, in line: Anna, /,
     )
     assert.deepEqual(radio.statistics(), { subscriptions: 2, full: 1, capacity: 1, tasksWaitingToSend: 2 })
     assert.equal(yield* slow.receive(), 1)

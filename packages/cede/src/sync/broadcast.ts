@@ -16,7 +16,7 @@ import { DONE } from './acquire.ts'
 import { requireItem } from './channel.ts'
 import { forEach } from './for-each.ts'
 import { called, inLine } from './in-line.ts'
-import type { NameOptions } from './lock.ts'
+import { nameFrom, type NameOptions } from './options.ts'
 import { Queue, requireCapacity } from './queue.ts'
 import { ENDED, NextItem, PromisedItem, Taking, type Ended, type Source } from './taking.ts'
 
@@ -90,7 +90,7 @@ export class Broadcast<T> {
   /** @internal Those who wait until all have room. */
   readonly line: WaitQueue<undefined | Ended> = new WaitQueue(
     () => ({
-      what: `room in all subscriptions of ${this.called()} (${String(this.#full)} are full, ${inLine(this.line)})`,
+      what: `room in all subscriptions of ${this.called()} (${String(this.#full)} of ${String(this.#subscriptions.size)} full, ${inLine(this.line)})`,
     }),
     () => null,
   )
@@ -98,10 +98,12 @@ export class Broadcast<T> {
   /**
    * @param capacity how many items a subscription may be behind; `Infinity`: any number
    * @param options what to do about slow readers, and a name for dumps and messages
-   * @throws {RangeError} if `capacity` is no whole number above 0; {MisuseError} if the policy is none
+   * @throws {RangeError} if `capacity` is no whole number above 0; {MisuseError} if it is no number, or the policy none
    */
-  constructor(capacity: number, { slowReaders = 'wait', name = '' }: BroadcastOptions = {}) {
+  constructor(capacity: number, options?: BroadcastOptions) {
     requireCapacity('new Broadcast()', 'capacity', capacity)
+    this.name = nameFrom('new Broadcast()', options)
+    const { slowReaders = 'wait' } = options ?? {}
     if (!POLICIES.includes(slowReaders)) {
       throw new MisuseError(
         `new Broadcast(): slowReaders was expected to be one of ${POLICIES.join(', ')}, found ${nameOf(slowReaders)}`,
@@ -109,7 +111,6 @@ export class Broadcast<T> {
     }
     this.capacity = capacity
     this.slowReaders = slowReaders
-    this.name = name
   }
 
   /** True after `close()`. */

@@ -1,8 +1,8 @@
 /** A capacity limiter: a number of tokens, and a record of who has borrowed one. */
-import { InvalidStateError, MisuseError } from '../core/errors.ts'
+import { InvalidStateError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
-import { nameOf } from '../core/misuse.ts'
+import { nameOf, wrongNumber } from '../core/misuse.ts'
 import { announce, mayFinishNow, running } from '../core/running.ts'
 import type { Body, Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import { isTask, requireTask, type Task } from '../core/task.ts'
@@ -12,7 +12,7 @@ import type { Holdable } from './holdable.ts'
 import { holding, reportNotHeld } from './holding.ts'
 import { called, inLine, printed } from './in-line.ts'
 import { reportLockCycle } from './lock-cycle.ts'
-import type { NameOptions } from './lock.ts'
+import { nameFrom, type NameOptions } from './options.ts'
 import { standsAlone } from './stands-alone.ts'
 
 /** Holders that a dump names; the rest is in `borrowed`. */
@@ -74,17 +74,18 @@ export class CapacityLimiter implements Holdable {
 
   /**
    * @param total how many tokens there are; `Infinity`: no limit
-   * @throws {MisuseError} if `total` is neither a whole number above 0 nor `Infinity`
+   * @throws {RangeError} if `total` is neither a whole number above 0 nor `Infinity`; {MisuseError} if it is no number
    */
   constructor(total: number, options?: NameOptions) {
     this.#total = checkedTotal('new CapacityLimiter()', total)
-    this.name = options?.name ?? ''
+    this.name = nameFrom('new CapacityLimiter()', options)
   }
 
   /**
    * How many tokens there are. May be set at any time; raised, it lets in those that wait.
    *
-   * @throws {MisuseError} if it is set to something that is neither a whole number above 0 nor `Infinity`
+   * @throws {RangeError} if it is set to something that is neither a whole number above 0 nor `Infinity`;
+   *   {MisuseError} if that is no number
    */
   get total(): number {
     return this.#total
@@ -144,7 +145,7 @@ export class CapacityLimiter implements Holdable {
    * @throws {InvalidStateError} if the task has one already; {MisuseError} outside of tasks
    */
   tryAcquire(): boolean {
-    return this.borrow(requireTask('tryAcquire() of a limiter'))
+    return this.borrow(requireTask('tryAcquire() of a limiter'), 'tryAcquire()')
   }
 
   /**
@@ -154,7 +155,7 @@ export class CapacityLimiter implements Holdable {
    * @throws {InvalidStateError} if the borrower has one already, or waits for one
    */
   tryAcquireOnBehalfOf(borrower: unknown): boolean {
-    return this.borrow(borrower)
+    return this.borrow(borrower, 'tryAcquireOnBehalfOf()')
   }
 
   /**
@@ -193,11 +194,11 @@ export class CapacityLimiter implements Holdable {
   // ------------------------------------------------------------------ for its operations
 
   /** @internal @throws {InvalidStateError} if the borrower has a token, or waits for one */
-  borrow(borrower: unknown): boolean {
+  borrow(borrower: unknown, act: string): boolean {
     const has = this.#borrowers.has(borrower)
     if (has || this.#asking.has(borrower)) {
       throw new InvalidStateError(
-        `acquire() of ${called('limiter', this.name)}: a borrower without a token was expected, found that ` +
+        `${act} of ${called('limiter', this.name)}: a borrower without a token was expected, found that ` +
           `${borrowerName(borrower)} ${has ? 'has one already' : 'waits for one already'}`,
       )
     }
@@ -214,7 +215,7 @@ export class CapacityLimiter implements Holdable {
 
   /** @internal */
   takeFor(task: Task): boolean {
-    return this.borrow(task)
+    return this.borrow(task, 'with()')
   }
 
   /** @internal */
@@ -296,7 +297,8 @@ class Borrow extends Waiting<void> {
   override begin(): IteratorResult<Suspension, void> {
     if (!this.#given) this.borrower = running.task
     if (!mayFinishNow()) return announce(GIVE_WAY)
-    return this.#limiter.borrow(this.borrower) ? DONE : announce(this)
+    const act = this.#given ? 'acquireOnBehalfOf()' : 'acquire()'
+    return this.#limiter.borrow(this.borrower, act) ? DONE : announce(this)
   }
 
   override park(task: Task): void {
@@ -318,7 +320,8 @@ function borrowerName(borrower: unknown): string {
 
 function checkedTotal(act: string, total: unknown): number {
   if (total === Infinity || (Number.isInteger(total) && (total as number) >= 1)) return total as number
-  throw new MisuseError(
+  throw wrongNumber(
+    total,
     `${act}: a whole number of 1 or more tokens, or Infinity, was expected, found ${nameOf(total)}` +
       standsAlone(act, total),
   )

@@ -10,7 +10,7 @@ import { printsAs } from '../core/inspect.ts'
 import type { Coroutine, CoroutineIterator, Operation, Suspension } from '../core/suspension.ts'
 import type { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { forEach } from './for-each.ts'
-import type { NameOptions } from './lock.ts'
+import type { NameOptions } from './options.ts'
 import { Put, Queue, requireCapacity } from './queue.ts'
 import { ENDED, NextItem, PromisedItem, Taking, type Ended } from './taking.ts'
 
@@ -39,6 +39,9 @@ export interface Channel<T> {
   readonly receiver: Receiver<T>
 }
 
+/** What a channel may carry: anything but null, which stands for its end. */
+type Item = object | string | number | bigint | boolean | symbol | undefined
+
 /**
  * Makes a channel: what goes in at a sender comes out at a receiver, each item at one of them, first in, first out.
  *
@@ -47,7 +50,7 @@ export interface Channel<T> {
  *
  * @param capacity how many items may lie in between before `send` waits; `Infinity`: it never waits
  * @param options a name for dumps and messages
- * @throws {RangeError} if `capacity` is no whole number above 0
+ * @throws {RangeError} if `capacity` is no whole number above 0; {MisuseError} if it is no number
  *
  * Does not suspend.
  *
@@ -73,7 +76,7 @@ export interface Channel<T> {
  *   })
  * })
  */
-export function channel<T>(capacity: number, options?: NameOptions): Channel<T> {
+export function channel<T extends Item>(capacity: number, options?: NameOptions): Channel<T> {
   requireCapacity('channel()', 'capacity', capacity)
   const core = new ChannelCore<T>(capacity, options)
   return { sender: new Sender<T>(core), receiver: new Receiver<T>(core) }

@@ -11,7 +11,7 @@
 import { coroutine, makesCoroutines } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
-import { nameOf } from '../core/misuse.ts'
+import { nameOf, wrongNumber } from '../core/misuse.ts'
 import { noteMade } from '../core/running.ts'
 import { Scope } from '../core/scope.ts'
 import { checkpoint } from '../core/sleep.ts'
@@ -19,7 +19,8 @@ import type { Body, Coroutine, Suspension } from '../core/suspension.ts'
 import { isFuture } from '../core/task.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { called, inLine, printed } from './in-line.ts'
-import { Lock, type LockStatistics, type NameOptions } from './lock.ts'
+import { Lock, type LockStatistics } from './lock.ts'
+import { requireOptions, type NameOptions } from './options.ts'
 
 export interface ConditionOptions extends NameOptions {
   /** The lock it belongs to; several conditions may share one. Default: a lock of its own. */
@@ -72,8 +73,9 @@ export class Condition {
     () => null,
   )
 
-  /** @throws {MisuseError} if `lock` is no `Lock` */
+  /** @throws {MisuseError} if `options` are none, as a lock by itself; if `lock` is no `Lock` */
   constructor(options?: ConditionOptions) {
+    requireOptions('new Condition()', options, insteadOfOptions)
     const lock = options?.lock
     if (lock !== undefined && !(lock instanceof Lock)) {
       throw new MisuseError(`new Condition(): a Lock was expected as lock, found ${nameOf(lock)}`)
@@ -145,15 +147,16 @@ export class Condition {
    * @param count default: 1
    * @returns how many there were
    * @throws {InvalidStateError} unless the running task holds the lock
-   * @throws {MisuseError} if `count` is no whole number of 0 or more
+   * @throws {RangeError} if `count` is no whole number of 0 or more; {MisuseError} if it is no number
    */
   notify(count = 1): number {
     if (count !== Infinity && !(Number.isInteger(count) && count >= 0)) {
-      throw new MisuseError(
+      throw wrongNumber(
+        count,
         `notify(): a whole number of 0 or more tasks was expected, found ${nameOf(count)}`,
       )
     }
-    this.lock.requireHeld('notify()')
+    this.requireHeld('notify()')
     return this.#notify(count)
   }
 
@@ -164,17 +167,15 @@ export class Condition {
    * @throws {InvalidStateError} unless the running task holds the lock
    */
   notifyAll(): number {
-    this.lock.requireHeld('notifyAll()')
+    this.requireHeld('notifyAll()')
     return this.#notify(Infinity)
   }
 
   #notify(count: number): number {
     let notified = 0
     for (let first = this.#line.first; first !== null && notified < count; first = this.#line.first) {
-      this.#line.remove(first)
       ;(first as Notice).scope.shielded = true
-      this.lock.line.append(first)
-      notified++
+      notified += this.#line.moveTo(this.lock.line)
     }
     return notified
   }
@@ -182,6 +183,11 @@ export class Condition {
   /** How many wait, here and for the lock, at this moment. */
   statistics(): ConditionStatistics {
     return { tasksWaiting: this.#line.length, lock: this.lock.statistics() }
+  }
+
+  /** @internal @throws {InvalidStateError} unless the running task holds the lock */
+  requireHeld(act: string): void {
+    this.lock.requireHeld(act, called('condition', this.name))
   }
 }
 
@@ -208,7 +214,7 @@ class ConditionWait extends Scope<void> {
   }
 
   override makeBody(): void {
-    this.body = waitForNotice(this.#condition.lock, this.#line, this)
+    this.body = waitForNotice(this.#condition, this.#line, this)
   }
 
   override nameForMessages(): string {
@@ -217,13 +223,14 @@ class ConditionWait extends Scope<void> {
 }
 
 function* waitForNotice(
-  lock: Lock,
+  condition: Condition,
   line: WaitQueue,
   scope: ConditionWait,
 ): Generator<Suspension, void, unknown> {
   // One that is cancelled already ends here, with the lock.
   yield* checkpoint()
-  lock.requireHeld('wait() of a condition')
+  condition.requireHeld('wait()')
+  const { lock } = condition
   const notice = new Notice(line, scope)
   lock.release()
   let held = false
@@ -255,7 +262,7 @@ const waitedFor = coroutine('waitFor', function* (condition: Condition, predicat
   unknown
 > {
   yield* checkpoint()
-  condition.lock.requireHeld('waitFor()')
+  condition.requireHeld('waitFor()')
   for (;;) {
     const value = predicate()
     requireAnswer(value)
@@ -263,6 +270,13 @@ const waitedFor = coroutine('waitFor', function* (condition: Condition, predicat
     yield* condition.wait()
   }
 })
+
+function insteadOfOptions(found: unknown): string {
+  if (typeof found === 'string') return `\`new Condition({ name: '${found}' })\``
+  return found instanceof Condition
+    ? '`new Condition({ lock: condition.lock })`'
+    : '`new Condition({ lock })`'
+}
 
 /** A promise and an operation count as true, whatever comes of them. */
 function requireAnswer(value: unknown): void {

@@ -6,7 +6,7 @@ import type { Coroutine, Suspension } from '../core/suspension.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { DONE } from './acquire.ts'
 import { called, inLine, printed } from './in-line.ts'
-import type { NameOptions } from './lock.ts'
+import { nameFrom, type NameOptions } from './options.ts'
 
 export interface EventStatistics {
   readonly isSet: boolean
@@ -46,8 +46,9 @@ export class Event {
     () => null,
   )
 
+  /** @throws {MisuseError} if `options` are none: a string, or another event */
   constructor(options?: NameOptions) {
-    this.name = options?.name ?? ''
+    this.name = nameFrom('new Event()', options)
   }
 
   /** Waits until the flag is set. A checkpoint; suspends if it is not set. */

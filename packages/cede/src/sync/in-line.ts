@@ -10,8 +10,9 @@ interface Line {
 /** How many names are written out. */
 const NAMES_SHOWN = 5
 
-/** `in line: a, b and 3 more`, in the order in which they come. */
+/** `in line: a, b and 3 more`, in the order in which they come; `nobody in line`. */
 export function inLine(line: Line): string {
+  if (line.length === 0) return 'nobody in line'
   const names: string[] = []
   for (const task of line.tasks()) {
     if (names.length === NAMES_SHOWN) break

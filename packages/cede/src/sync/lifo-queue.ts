@@ -1,4 +1,4 @@
-import type { NameOptions } from './lock.ts'
+import type { NameOptions } from './options.ts'
 import { Queue } from './queue.ts'
 
 /**
@@ -18,7 +18,7 @@ export class LifoQueue<T> extends Queue<T> {
   /**
    * @param maxSize how many items it holds before `put` waits; `Infinity`: it never waits, and memory is the limit
    * @param options a name for dumps and messages
-   * @throws {RangeError} if `maxSize` is no whole number above 0
+   * @throws {RangeError} if `maxSize` is no whole number above 0; {MisuseError} if it is no number
    */
   constructor(maxSize: number, options?: NameOptions) {
     super(maxSize, options, new Stack<T>())

@@ -9,12 +9,7 @@ import { Acquire } from './acquire.ts'
 import type { Holdable } from './holdable.ts'
 import { holding, reportNotHeld } from './holding.ts'
 import { called, inLine, printed } from './in-line.ts'
-
-/** Options of everything that tasks wait at. */
-export interface NameOptions {
-  /** For dumps and messages. Default: none. */
-  readonly name?: string | undefined
-}
+import { nameFrom, type NameOptions } from './options.ts'
 
 export interface LockStatistics {
   readonly locked: boolean
@@ -63,8 +58,9 @@ export class Lock implements Holdable {
     () => this.#holder,
   )
 
+  /** @throws {MisuseError} if `options` are none: a string, or another lock */
   constructor(options?: NameOptions) {
-    this.name = options?.name ?? ''
+    this.name = nameFrom('new Lock()', options)
   }
 
   /**
@@ -148,16 +144,17 @@ export class Lock implements Holdable {
   }
 
   /**
-   * @internal For what only the holder may do.
+   * @internal For what only the holder may do; `what` it is a lock of, for the message.
    *
    * @throws {InvalidStateError} unless the running task holds the lock
    */
-  requireHeld(act: string): void {
+  requireHeld(act: string, what: string): void {
     const { task } = running
     if (task !== null && this.#holder === task) return
-    const who = task === null ? 'the task that calls' : task.describeSelf()
     throw new InvalidStateError(
-      `${act}: ${called('lock', this.name)} was expected to be held by ${who}, found it ${this.#state()}`,
+      task === null
+        ? `${act}: a task that holds ${what} was expected to call it, found a call outside of tasks`
+        : `${act}: ${what} was expected to be held by ${task.describeSelf()}, found it ${this.#state()}`,
     )
   }
 

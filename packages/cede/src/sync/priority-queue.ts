@@ -2,7 +2,7 @@ import { MisuseError } from '../core/errors.ts'
 import { nameOf } from '../core/misuse.ts'
 import type { Coroutine } from '../core/suspension.ts'
 import { Heap, type Compare } from './heap.ts'
-import type { NameOptions } from './lock.ts'
+import type { NameOptions } from './options.ts'
 import { Queue } from './queue.ts'
 
 /** What has an order of its own; everything else needs a function that compares. */
@@ -36,7 +36,8 @@ export class PriorityQueue<T> extends Queue<T> {
    * @param compare negative if the first comes before the second, positive if after, 0 if they are equal; it must not
    *   touch the queue. Default: the least number, bigint, string or Date first
    * @param options a name for dumps and messages
-   * @throws {RangeError} if `maxSize` is no whole number above 0; {MisuseError} if `compare` is no function
+   * @throws {RangeError} if `maxSize` is no whole number above 0; {MisuseError} if it is no number, or `compare` no
+   *   function
    */
   constructor(
     maxSize: number,

@@ -176,7 +176,7 @@ test('after shutdown, put and get are refused at the call', () => {
 
 test('a size that is no whole number above 0 is refused', () => {
   for (const size of [0, -1, 1.5, NaN, '3', undefined]) {
-    assert.throws(() => new Queue(size as number), RangeError)
+    assert.throws(() => new Queue(size as number), typeof size === 'number' ? RangeError : MisuseError)
   }
   assert.equal(new Queue(Infinity).full(), false)
 })
@@ -295,3 +295,19 @@ test('a dump says what is waited for, and who waits in line', () =>
     yield* putter.join()
     yield* joiner.join()
   }))
+
+test('shutdown refuses what are no options', () => {
+  const queue = new Queue<number>(1)
+  queue.tryPut(1)
+  for (const [wrong, found] of [
+    [true, 'a boolean (true)'],
+    [null, 'null'],
+  ]) {
+    assert.throws(() => queue.shutdown(wrong as never), {
+      code: 'CEDE_MISUSE',
+      message: `shutdown(): options were expected, found ${String(found)}; write \`shutdown({ immediate: true })\``,
+    })
+  }
+  assert.equal(queue.isShutDown, false)
+  assert.deepEqual(queue.shutdown({ immediate: true }), [1])
+})

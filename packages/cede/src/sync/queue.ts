@@ -10,7 +10,7 @@
 import { ClosedError, InvalidStateError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
-import { nameOf } from '../core/misuse.ts'
+import { nameOf, wrongNumber } from '../core/misuse.ts'
 import { announce, mayFinishNow } from '../core/running.ts'
 import type {
   Coroutine,
@@ -23,7 +23,7 @@ import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { DONE } from './acquire.ts'
 import { forEach } from './for-each.ts'
 import { called, inLine } from './in-line.ts'
-import type { NameOptions } from './lock.ts'
+import { nameFrom, requireOptions, type NameOptions } from './options.ts'
 import { Ring } from './ring.ts'
 import { standsAlone } from './stands-alone.ts'
 import { ENDED, NextItem, PromisedItem, Taking, type Ended } from './taking.ts'
@@ -110,15 +110,17 @@ export class Queue<T> implements CoroutineIterator<T> {
   /**
    * @param maxSize how many items it holds before `put` waits; `Infinity`: it never waits, and memory is the limit
    * @param options a name for dumps and messages
-   * @throws {RangeError} if `maxSize` is no whole number above 0
+   * @throws {RangeError} if `maxSize` is no whole number above 0; {MisuseError} if it is no number
    */
   constructor(maxSize: number, options?: NameOptions)
   /** @internal */
   constructor(maxSize: number, options: NameOptions | undefined, store: Store<T>)
   constructor(maxSize: number, options?: NameOptions, store: Store<T> = new Ring<T>()) {
-    requireCapacity(`new ${this.nameForMessages()}()`, 'maxSize', maxSize)
+    const kind = this.nameForMessages()
+    const act = kind === 'channel' ? 'channel()' : `new ${kind}()`
+    requireCapacity(act, 'maxSize', maxSize)
     this.maxSize = maxSize
-    this.name = options?.name ?? ''
+    this.name = nameFrom(act, options)
     this.#store = store
   }
 
@@ -257,11 +259,13 @@ export class Queue<T> implements CoroutineIterator<T> {
    *
    * @param options.immediate drops what is there, and counts it as done. Default: false
    * @returns what was dropped
+   * @throws {MisuseError} at the call, if `options` are none, as `true`
    */
-  shutdown({ immediate = false }: { readonly immediate?: boolean | undefined } = {}): T[] {
+  shutdown(options?: { readonly immediate?: boolean | undefined }): T[] {
+    requireOptions('shutdown()', options, () => '`shutdown({ immediate: true })`')
     this.#shutDown = true
     this.putters.wakeAll(ENDED)
-    const dropped = immediate ? this.#store.clear() : []
+    const dropped = (options?.immediate ?? false) ? this.#store.clear() : []
     this.takers.wakeAll(ENDED)
     // Some of them may have been said to be done while they lay here.
     if (dropped.length > 0) this.#finish(Math.min(dropped.length, this.#unfinished))
@@ -364,10 +368,11 @@ export class Queue<T> implements CoroutineIterator<T> {
 /** Who holds a queue up cannot be told. */
 const nobody = (): null => null
 
-/** @throws {RangeError} unless it is a whole number above 0, or Infinity */
+/** @throws {RangeError} unless it is a whole number above 0, or Infinity; {MisuseError} if it is no number */
 export function requireCapacity(act: string, what: string, capacity: unknown): void {
   if (capacity === Infinity || (Number.isInteger(capacity) && (capacity as number) > 0)) return
-  throw new RangeError(
+  throw wrongNumber(
+    capacity,
     `${act}: ${what} was expected to be a whole number above 0, or Infinity, found ${nameOf(capacity)}${unbounded(act, capacity)}`,
   )
 }

@@ -53,12 +53,14 @@ test('a release may come first, from anybody, and more often than an acquire', (
 
 test('the number of permits is checked at the call', () => {
   for (const wrong of [-1, 1.5, Number.NaN, Infinity, '1' as never, null as never]) {
-    assert.throws(
-      () => new Semaphore(wrong),
-      /^TypeError: new Semaphore\(\): a whole number of 0 or more permits/,
-    )
-    assert.throws(() => new BoundedSemaphore(wrong), MisuseError)
+    assert.throws(() => new Semaphore(wrong), {
+      name: typeof wrong === 'number' ? 'RangeError' : 'TypeError',
+      message: /^new Semaphore\(\): a whole number of 0 or more permits/,
+    })
+    assert.throws(() => new BoundedSemaphore(wrong), typeof wrong === 'number' ? RangeError : MisuseError)
   }
+  // Nobody could ever have a permit of it.
+  assert.throws(() => new BoundedSemaphore(0), RangeError)
 })
 
 test('ten thousand waiters that are all cancelled leave one by one, at no cost that grows with the line', () =>

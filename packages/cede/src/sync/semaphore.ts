@@ -1,7 +1,6 @@
 /** A semaphore: a number of permits. A permit that is given back goes to the task that waits longest. */
-import { MisuseError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
-import { nameOf } from '../core/misuse.ts'
+import { nameOf, wrongNumber } from '../core/misuse.ts'
 import type { Body, Coroutine } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
 import { WaitQueue, type Waiting } from '../core/wait-queue.ts'
@@ -9,7 +8,7 @@ import { Acquire } from './acquire.ts'
 import type { Holdable } from './holdable.ts'
 import { holding } from './holding.ts'
 import { called, inLine, printed } from './in-line.ts'
-import type { NameOptions } from './lock.ts'
+import { nameFrom, type NameOptions } from './options.ts'
 import { standsAlone } from './stands-alone.ts'
 
 export interface SemaphoreStatistics {
@@ -46,7 +45,12 @@ export interface SemaphoreStatistics {
 export class Semaphore implements Holdable {
   static {
     printsAs(this.prototype, (semaphore) =>
-      printed('Semaphore', semaphore.name, `${String(semaphore.#value)} free`, semaphore.#line),
+      printed(
+        semaphore.constructor.name,
+        semaphore.name,
+        `${String(semaphore.#value)} free`,
+        semaphore.#line,
+      ),
     )
   }
 
@@ -60,17 +64,13 @@ export class Semaphore implements Holdable {
 
   /**
    * @param value how many permits there are at first; default: 1
-   * @throws {MisuseError} if `value` is no whole number of 0 or more
+   * @throws {RangeError} if `value` is no whole number of 0 or more; {MisuseError} if it is no number
    */
   constructor(value = 1, options?: NameOptions) {
-    if (!(Number.isInteger(value) && value >= 0)) {
-      throw new MisuseError(
-        `new ${new.target.name}(): a whole number of 0 or more permits was expected, found ${nameOf(value)}` +
-          standsAlone(`new ${new.target.name}()`, value),
-      )
-    }
+    const act = `new ${new.target.name}()`
+    requirePermits(act, 0, value)
     this.#value = value
-    this.name = options?.name ?? ''
+    this.name = nameFrom(act, options)
   }
 
   /** Permits that are free. */
@@ -134,4 +134,14 @@ export class Semaphore implements Holdable {
   giveBack(_task: Task): void {
     this.release()
   }
+}
+
+/** @throws {RangeError} unless it is a whole number of `least` or more; {MisuseError} if it is no number */
+export function requirePermits(act: string, least: number, permits: unknown): void {
+  if (Number.isInteger(permits) && (permits as number) >= least) return
+  throw wrongNumber(
+    permits,
+    `${act}: a whole number of ${String(least)} or more permits was expected, found ${nameOf(permits)}` +
+      standsAlone(act, permits),
+  )
 }

@@ -47,7 +47,7 @@ const calls: readonly (readonly [make: (value: never) => unknown, value: unknown
   [
     (v) => new BoundedSemaphore(v),
     { value: 7 },
-    `new BoundedSemaphore(): a whole number of 0 or more permits was expected, found an object; ${alone} \`new BoundedSemaphore(7)\``,
+    `new BoundedSemaphore(): a whole number of 1 or more permits was expected, found an object; ${alone} \`new BoundedSemaphore(7)\``,
   ],
   [
     (v) => new CapacityLimiter(v),
