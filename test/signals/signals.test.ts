@@ -105,7 +105,11 @@ test('one signal cancels all concurrent mains that handle it, and no other', asy
   assertEnded(ended, { signal: 'SIGINT', stderr: '' })
   // The two end side by side.
   const told = ended.stdout.split('\n').filter((line) => /CancelledError|value/.test(line))
-  assert.deepEqual(told, ['one CancelledError SIGINT', 'two CancelledError SIGINT', 'three value: not cancelled'])
+  assert.deepEqual(told, [
+    'one CancelledError SIGINT',
+    'two CancelledError SIGINT',
+    'three value: not cancelled',
+  ])
 })
 
 test('S96 (ours): a second signal prints where every task is and ends at once, also when cleanup hangs', async () => {
