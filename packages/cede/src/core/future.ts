@@ -239,7 +239,7 @@ export class Future<T> implements Operation<T> {
       : { what: this.owner.describeSelf(), holders: [this.owner] }
   }
 
-  /** @internal Nobody has received the error by the end of the turn. */
+  /** @internal Nobody has received the error though all could have. */
   reportLost(): void {
     if (this.owner !== null) {
       this.owner.reportLost()
