@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import {
   ConnectError,
+  ConnectionLostError,
   createTask,
   ListenError,
   MisuseError,
@@ -318,8 +319,13 @@ test('S140: two that succeed: one winner, and the socket of the other is closed'
   online(function* () {
     const server = yield* startServer(
       function* (reader, writer) {
-        yield* writer.send(`${writer.localAddress.host}\n`)
-        yield* reader.read()
+        try {
+          yield* writer.send(`${writer.localAddress.host}\n`)
+          yield* reader.read()
+        } catch (error) {
+          // The loser is closed without reading: a greeting that reached it before is answered by a reset.
+          if (!(error instanceof ConnectionLostError)) throw error
+        }
       },
       { host: [HOST, '127.0.0.2'], port: 0 },
     )
