@@ -343,7 +343,12 @@ for (const [end, code] of [
   beside(`a worker with a driver and traffic of its own: ${end}`, function* (traffic) {
     // Options of Node do not reach the loaders of a worker: it registers what reads TypeScript by itself.
     const program = `import('tsx/esm/api').then((tsx) => { tsx.register(); return import(${JSON.stringify(PROGRAMS)}) })`
-    const worker = new Worker(program, { eval: true, workerData: end, execArgv: [] })
+    const worker = new Worker(program, {
+      eval: true,
+      workerData: end,
+      execArgv: [],
+      env: { ...process.env, CEDE_DRIVER: 'epoll' },
+    })
     const errors: unknown[] = []
     worker.on('error', (error) => errors.push(error))
     const exited = new Promise((resolve) => worker.on('exit', resolve))
