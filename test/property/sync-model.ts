@@ -35,6 +35,17 @@ export class Item {
 /** Somebody who holds something: a task of the program; null is a callback. */
 export type Who = { readonly id: number } | null
 
+export interface CallOptions {
+  /** How it ends with what it is given. */
+  readonly present?: (given: Given) => Outcome
+  /** What it brings: an item that is put, a borrower. */
+  readonly subject?: unknown
+  /** At which end of a channel. */
+  readonly end?: unknown
+  /** Of a wait that gave a lock back: how it takes it again when it was cut. */
+  readonly again?: () => Call
+}
+
 /** One operation under way. */
 export class Call {
   readonly who: NonNullable<Who>
@@ -42,11 +53,8 @@ export class Call {
   /** What must come of it now: an outcome, or a wait in a line. */
   readonly decide: () => Given | Line
   readonly present: (given: Given) => Outcome
-  /** What it brings: an item that is put, a borrower. */
   readonly subject: unknown
-  /** At which end of a channel. */
   readonly end: unknown
-  /** Of a wait that gave a lock back: how it takes it again when it was cut. */
   readonly again: (() => Call) | null
   bornCancelled = false
   parked = false
@@ -60,17 +68,7 @@ export class Call {
   wokenFrom: Line | null = null
   given: Given | null = null
 
-  constructor(
-    who: NonNullable<Who>,
-    what: string,
-    decide: () => Given | Line,
-    more: {
-      readonly present?: (given: Given) => Outcome
-      readonly subject?: unknown
-      readonly end?: unknown
-      readonly again?: () => Call
-    } = {},
-  ) {
+  constructor(who: NonNullable<Who>, what: string, decide: () => Given | Line, more: CallOptions = {}) {
     this.who = who
     this.what = what
     this.decide = decide
@@ -214,7 +212,7 @@ export class LimiterModel {
     this.line = new Line(`${name}.line`, expected, () => this.#onlyHolder())
   }
 
-  take(borrower: unknown, who: Who): Outcome | Line {
+  take(who: Who, borrower: unknown = who): Outcome | Line {
     const asks = this.line.calls.some((call) => call.subject === borrower)
     if (asks || this.borrowers.has(borrower)) return fault('CEDE_INVALID_STATE')
     if (this.borrowers.size >= this.total) return this.line

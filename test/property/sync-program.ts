@@ -8,6 +8,11 @@ import type { SlowReaderPolicy } from 'cede'
 
 const list = (names: string): readonly string[] => names.split(' ')
 
+/** What a number of a program means. */
+export function pick<T>(from: readonly T[], number: number): T {
+  return from[number % from.length]!
+}
+
 /** What can be done with each kind of thing; an operation that is named twice is done more often. */
 export const OPERATIONS = {
   lock: list('with acquire tryAcquire withSleep with'),
@@ -256,9 +261,14 @@ export function printSyncProgram({ things, tasks, cancels, shuffleSeed }: SyncPr
   return lines.join('\n')
 }
 
-export function printThing(spec: ThingSpec): string {
-  const more = spec.kind === 'queue' ? ` ${spec.order}` : spec.kind === 'broadcast' ? ` ${spec.policy}` : ''
-  return `${spec.kind}${more}, size ${String(spec.size)}`
+/** `lock`, `queue lifo` */
+export function kindOf(spec: ThingSpec): string {
+  if (spec.kind === 'queue') return `queue ${spec.order}`
+  return spec.kind === 'broadcast' ? `broadcast ${spec.policy}` : spec.kind
+}
+
+function printThing(spec: ThingSpec): string {
+  return `${kindOf(spec)}, size ${String(spec.size)}`
 }
 
 export function printCancel({ nth, when }: CancelAt): string {
@@ -279,7 +289,7 @@ function printStep(step: SyncStep, things: readonly ThingSpec[]): string[] {
   const named = ({ thing: index, how, n }: Use, operations: Record<Family, readonly string[]>): string => {
     const at = index % things.length
     const names = operations[things[at]!.kind]
-    return `thing ${String(at)}: ${names[how % names.length]!} ${String(n)}`
+    return `thing ${String(at)}: ${pick(names, how)} ${String(n)}`
   }
   switch (step.step) {
     case 'sleep':

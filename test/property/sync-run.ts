@@ -15,7 +15,7 @@ import {
 } from 'cede'
 import { simulate } from '../support/sim.ts'
 import { Place, standing } from './place.ts'
-import type { SyncProgram, SyncStep } from './sync-program.ts'
+import { pick, type SyncProgram, type SyncStep } from './sync-program.ts'
 import { makeThing } from './sync-things.ts'
 import { ProgramError, World, type Env, type Run } from './sync-world.ts'
 
@@ -93,10 +93,6 @@ function* one(env: Env, step: SyncStep): Run<void> {
   }
 }
 
-function pick<T>(list: readonly T[], index: number): T {
-  return list[index % list.length]!
-}
-
 /** The body of a task: errors of the program end there. */
 function body(env: Env, steps: readonly SyncStep[]): Operation<void> {
   return attempt(env, steps)
@@ -112,7 +108,7 @@ function* attempt(env: Env, steps: readonly SyncStep[]): Run<void> {
 
 function useAndCancel({ world, me }: Env, step: StepOf<'useAndCancel'>): void {
   const thing = pick(world.things, step.thing)
-  const first = thing.lines().flatMap((line) => line.calls.slice(0, 1))[0]
+  const first = thing.lines.flatMap((line) => line.calls.slice(0, 1))[0]
   if (step.cancelFirst && first !== undefined) world.cancel(world.parties[first.who.id]!)
   world.justWoken = []
   thing.act(me, step)

@@ -22,7 +22,7 @@ import type { Instrument } from 'cede/lowlevel'
 import { Place, standing } from './place.ts'
 import { type Call, END, Expected, Item, Line, type Given, type Outcome } from './sync-model.ts'
 import type { CancelAt, SyncStep } from './sync-program.ts'
-import type { Thing } from './sync-things.ts'
+import type { Thing } from './sync-thing.ts'
 
 export type Run<T> = Generator<Suspension, T, unknown>
 
