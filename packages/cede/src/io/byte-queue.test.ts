@@ -21,6 +21,7 @@ const act = fc.oneof(
     needle: bytes(5),
     part,
   }),
+  fc.record({ does: fc.constant('settle' as const) }),
 )
 
 test('it does what one joined buffer does, for every order of acts', () => {
@@ -31,7 +32,10 @@ test('it does what one joined buffer does, for every order of acts', () => {
       const given: { taken: Buffer; copy: Buffer }[] = []
       for (const one of acts) {
         if (one.does === 'push') {
-          queue.push(Buffer.from(one.chunk))
+          // In memory that is larger, as slabs are.
+          const slab = Buffer.allocUnsafeSlow(one.chunk.length + 8_192)
+          one.chunk.copy(slab, 4_096)
+          queue.push(slab.subarray(4_096, 4_096 + one.chunk.length))
           model = Buffer.concat([model, one.chunk])
         } else if (one.does === 'take') {
           const count = Math.floor(one.part * model.length)
@@ -53,6 +57,8 @@ test('it does what one joined buffer does, for every order of acts', () => {
             assert.deepEqual(front, model.subarray(0, front.length))
             given.push({ taken: front, copy: Buffer.from(front) })
           }
+        } else if (one.does === 'settle') {
+          queue.settle()
         } else if (one.needle.length > 0) {
           const from = Math.floor(one.part * model.length)
           assert.equal(queue.indexOf(one.needle, from), model.indexOf(one.needle, from))
@@ -89,6 +95,25 @@ test('a small piece of a large slab does not keep the slab', () => {
   queue.push(Buffer.allocUnsafeSlow(65_536))
   assert.ok(queue.take(10).buffer.byteLength <= 8_192)
   assert.ok(queue.take(40_000).buffer.byteLength === 65_536, 'a large piece is not worth a copy')
+})
+
+test('few bytes that wait for more do not keep the slab; many, or those with memory of their own, stay', () => {
+  const queue = new ByteQueue()
+  const slab = Buffer.allocUnsafeSlow(16_384)
+  queue.push(slab.subarray(100, 4_100))
+  queue.settle()
+  assert.equal(queue.peek(4_000).buffer, slab.buffer)
+  queue.drop(3_990)
+  slab.fill('x', 4_090, 4_100)
+  queue.settle()
+  const settled = queue.peek(10)
+  assert.equal(settled.toString(), 'xxxxxxxxxx')
+  assert.equal(settled.buffer.byteLength, 10)
+  queue.settle()
+  assert.equal(queue.peek(10).buffer, settled.buffer)
+  queue.push(Buffer.from('yy'))
+  queue.settle()
+  assert.equal(queue.take(12).toString(), 'xxxxxxxxxxyy')
 })
 
 test('one byte at a time, half a megabyte takes half a megabyte', () => {

@@ -97,6 +97,22 @@ export class ByteQueue {
     return this.#join(count, Buffer.allocUnsafe(count))
   }
 
+  /**
+   * Whoever reads waits for more, maybe for long: what little there is must not keep the memory alive that it came in.
+   * Does nothing for more than a few bytes, or if they have memory of their own already.
+   */
+  settle(): void {
+    const length = this.#length
+    if (length === 0 || length > SMALL_CHUNK || this.#spare !== null || this.#blocks.length > 1) return
+    const block = this.#blocks[0]!
+    if (length * 2 >= block.buffer.byteLength) return
+    const copy = Buffer.allocUnsafeSlow(length)
+    block.copy(copy, 0, this.#start)
+    this.#forget()
+    this.#blocks = [copy]
+    this.#start = 0
+  }
+
   /** The queue is empty: no memory is kept for it. */
   #forget(): void {
     this.#blocks = EMPTY

@@ -387,6 +387,27 @@ test('a broken connection is told with what was attempted, each time anew', () =
     assert.equal(yield* text(reader.read(3)), 'par')
   }))
 
+test('while a read waits, a part that has come keeps no slab alive', () =>
+  simulate(function* () {
+    const reader = new StreamReader()
+    const slab = Buffer.alloc(16_384, 'a')
+    const kept = (): number => reader.queue.peek(1).buffer.byteLength
+    // It comes while the read waits; and it is there when the next one begins to.
+    const line = createTask(reader.readLine())
+    yield* sleep(1)
+    reader.feedData(slab.subarray(0, 10))
+    assert.equal(kept(), 10)
+    reader.feedData(Buffer.from('\n'))
+    assert.equal((yield* line)?.toString(), 'aaaaaaaaaa\n')
+    reader.feedData(slab.subarray(20, 30))
+    assert.equal(kept(), 16_384)
+    const rest = createTask(reader.readExactly(11))
+    yield* sleep(1)
+    assert.equal(kept(), 10)
+    reader.feedData(Buffer.from('b'))
+    assert.equal((yield* rest).toString(), 'aaaaaaaaaab')
+  }))
+
 test('what a read waits for stands in dumps', () =>
   simulate(function* () {
     const { reader } = sourced()

@@ -337,6 +337,7 @@ export class StreamReader {
   /** @internal A read parks: what it needs must be able to come. */
   wait(read: Read<unknown>): void {
     this.pending = read
+    this.queue.settle()
     if (this.#paused) this.#resume()
   }
 
@@ -364,7 +365,10 @@ export class StreamReader {
   }
 
   #changed(): void {
-    if (this.pending !== null && !this.pending.woken && this.pending.canEnd()) this.pending.wake()
+    const { pending } = this
+    if (pending === null || pending.woken) return
+    if (pending.canEnd()) pending.wake()
+    else this.queue.settle()
   }
 
   #needsMore(): boolean {
