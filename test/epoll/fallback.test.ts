@@ -84,14 +84,17 @@ for (const [title, nodeArgs, found] of faults) {
 
 test('debug mode prints one line that names the driver, and why it is this one', options, async () => {
   for (const [nodeArgs, line] of [
-    [[], /^cede: debug mode; the driver is epoll \(Linux on Node\)\n$/],
+    [[], /^cede: debug mode; the driver is epoll \(Linux on Node\)$/],
     [
       ['--no-addons'],
-      /^cede: debug mode; the driver is node \(no epoll driver: Cannot load native addon .*\)\n$/,
+      /^cede: debug mode; the driver is node \(no epoll driver: Cannot load native addon .*\)$/,
     ],
   ] as const) {
     const { code, stdout, stderr } = await program(nodeArgs, { CEDE_DEBUG: '1' })
-    assert.match(stderr, line)
+    // On a busy machine a slow step may be told as well.
+    const told = stderr.split('\n').filter((one) => one.includes('driver is'))
+    assert.equal(told.length, 1, stderr)
+    assert.match(told[0]!, line)
     assert.match(stdout, /served\n$/)
     assert.equal(code, 0)
   }
