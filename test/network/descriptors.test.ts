@@ -1,9 +1,7 @@
 /** A server whose process has no file descriptor left for connections: it goes on, refuses the rest, and says so. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import {
   ConnectError,
   ConnectionLostError,
@@ -12,10 +10,10 @@ import {
   type Connection,
   type Suspension,
 } from 'cede'
+import { PROGRAMS } from './fault-support.ts'
 import { HOST, online } from './online.ts'
 import { Program } from './program.ts'
 
-const PROGRAMS = join(dirname(fileURLToPath(import.meta.url)), 'fault-programs.ts')
 /** As by `ulimit -n 64`, but when it runs: to load the program takes more. */
 const DESCRIPTORS = 64
 /** More than fit, several times. */

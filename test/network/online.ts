@@ -3,7 +3,7 @@
  * wait without an end, and nothing told to the exception handler that the test did not ask for.
  */
 import assert from 'node:assert/strict'
-import { setImmediate as afterImmediates } from 'node:timers/promises'
+import { setImmediate as afterImmediates, setTimeout as afterMs } from 'node:timers/promises'
 import { Runner, type ExceptionContext, type Operation, type RunOptions } from 'cede'
 import { EpollDriver } from '../../packages/cede/src/drivers/epoll.ts'
 import { WaitAudit } from '../support/wait-audit.ts'
@@ -17,6 +17,9 @@ export const HOST = '127.0.0.1'
 
 /** Rounds of the host's loop in which closed sockets must be gone. */
 const ROUNDS = 200
+/** Then it is waited a little in each: a busy system may be late to say that the other end has closed. */
+const QUICK_ROUNDS = 100
+const PAUSE_MS = 10
 
 export async function online<T>(main: () => Operation<T>, options: OnlineOptions = {}): Promise<Awaited<T>> {
   const { reports = [], ...runOptions } = options
@@ -35,7 +38,10 @@ export async function online<T>(main: () => Operation<T>, options: OnlineOptions
     await runner.close()
     unwatch()
   }
-  for (let round = 0; round < ROUNDS && openSockets() > before; round++) await afterImmediates()
+  for (let round = 0; round < ROUNDS && openSockets() > before; round++) {
+    if (round < QUICK_ROUNDS) await afterImmediates()
+    else await afterMs(PAUSE_MS)
+  }
   const problems = [...waits.problems, ...waits.unended()]
   if (openSockets() > before)
     problems.push(`open: ${process.getActiveResourcesInfo().join(', ')}, ${ours()} of epoll`)

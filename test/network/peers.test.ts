@@ -25,8 +25,11 @@ function* echoUntilBye(reader: StreamReader, writer: StreamWriter) {
 }
 
 function* idleAfter100Ms(reader: StreamReader, writer: StreamWriter) {
+  // The program must have come far enough to say something before its silence is measured.
+  let patienceMs = 60_000
   for (;;) {
-    const line = yield* timeoutOr(100, reader.readLine(), 'idle' as const)
+    const line = yield* timeoutOr(patienceMs, reader.readLine(), 'idle' as const)
+    patienceMs = 100
     if (line === 'idle') {
       writer.write('idle, goodbye\n')
       return

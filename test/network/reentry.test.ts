@@ -10,6 +10,7 @@ import {
   rateLimit,
   sleep,
   startServer,
+  type Task,
 } from 'cede'
 import { BufferedProtocol, createConnection, Protocol, type Transport } from 'cede/lowlevel'
 import { simulate } from '../support/sim.ts'
@@ -57,14 +58,15 @@ test('bytes that were received stay as they are when a connection is opened whil
       writer.close()
       yield* writer.waitClosed()
     }
+    const calls: Task[] = []
     const { protocol } = yield* createConnection(
-      () => new Keep(() => void createTask(call(), { eager: true })),
+      () => new Keep(() => void calls.push(createTask(call(), { eager: true }))),
       { host: HOST, port: source.port },
     )
     yield* protocol.ended
+    for (const made of calls) yield* made
     assert.ok(Buffer.concat(protocol.chunks).equals(sent))
     yield* source.shutdown()
-    yield* sleep(20)
     yield* other.shutdown()
   }))
 

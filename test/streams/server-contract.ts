@@ -340,10 +340,13 @@ export function serverContract(kind: Kind): void {
   test(`shutdown lets connections finish within the grace, then cancels, then cuts (${name})`, options, () =>
     kind.run(function* () {
       const ends: string[] = []
+      let heard = 0
       const server = yield* startServer(function* (reader, writer) {
         const line = yield* reader.readTextLine()
+        heard++
         try {
           if (line !== 'quick') yield* sleepForever()
+          while (server.isServing()) yield* sleep(1)
           ends.push('finished')
         } finally {
           if (line !== 'quick') {
@@ -356,7 +359,8 @@ export function serverContract(kind: Kind): void {
       for (let i = 0; i < 3; i++) clients.push(yield* served(server))
       for (const [i, line] of ['quick', 'polite', 'deaf'].entries())
         yield* clients[i]!.writer.send(`${line}\n`)
-      yield* server.shutdown({ graceMs: 5 })
+      yield* untilTrue(() => heard === 3)
+      yield* server.shutdown({ graceMs: 50 })
       assert.deepEqual(ends.sort(), ['cancelled', 'cancelled', 'finished'])
       assert.equal((yield* clients[1]!.reader.readLine())?.toString(), 'bye\n')
       assert.equal(server.isServing(), false)

@@ -34,6 +34,8 @@ interface Bench {
   readonly pair: () => readonly [number, number]
   /** Writes down what it is told. */
   readonly watcher: (name: string, then?: (bits: number) => void) => Watcher
+  /** Watches one end of a new connection: whenever it is readable it writes that down and asks for a turn. */
+  readonly asksForTurns: (name: string) => { readonly client: number }
 }
 
 const ADDRESS = Buffer.alloc(128)
@@ -50,7 +52,7 @@ function bench(t: TestContext): Bench {
     driver.close()
     assert.equal(shim.openDescriptors(), before)
   })
-  return {
+  const made: Bench = {
     driver,
     loop,
     diary,
@@ -69,25 +71,32 @@ function bench(t: TestContext): Bench {
         then(bits)
       },
     }),
+    asksForTurns(name) {
+      const [client, server] = made.pair()
+      const asks = made.watcher(name, () => driver.requestTurn())
+      driver.watch(server, READABLE | EDGES, asks)
+      return { client }
+    },
   }
+  return made
 }
 
 const BYTE = Buffer.from('x')
+
+/** Makes the other end readable. */
+function sendByte(socket: number): void {
+  shim.write(socket, BYTE, 0, 1)
+}
 
 async function rounds(): Promise<void> {
   for (let round = 0; round < 5; round++) await polled()
 }
 
 test('all of a batch are told, then the turn they ask for comes at once', { skip }, async (t) => {
-  const { driver, diary, pair, watcher } = bench(t)
+  const { diary, asksForTurns } = bench(t)
   for (const name of ['a', 'b', 'c']) {
-    const [client, server] = pair()
-    driver.watch(
-      server,
-      READABLE | EDGES,
-      watcher(name, () => driver.requestTurn()),
-    )
-    shim.write(client, BYTE, 0, 1)
+    const { client } = asksForTurns(name)
+    sendByte(client)
   }
   await rounds()
   assert.deepEqual(diary, ['a', 'b', 'c', 'turn'])
@@ -101,18 +110,13 @@ test('a batch that asks for no turn gets none', { skip }, async (t) => {
 })
 
 test('what comes during the turn is told in the next look, before the host goes on', { skip }, async (t) => {
-  const { driver, loop, diary, pair, watcher } = bench(t)
-  const [client, server] = pair()
-  driver.watch(
-    server,
-    READABLE | EDGES,
-    watcher('a', () => driver.requestTurn()),
-  )
+  const { loop, diary, asksForTurns } = bench(t)
+  const { client } = asksForTurns('a')
   let turns = 0
   loop.inTurn = () => {
-    if (++turns < 4) shim.write(client, BYTE, 0, 1)
+    if (++turns < 4) sendByte(client)
   }
-  shim.write(client, BYTE, 0, 1)
+  sendByte(client)
   await polled()
   const immediate = polled().then(() => diary.push('host'))
   await rounds()
@@ -121,18 +125,13 @@ test('what comes during the turn is told in the next look, before the host goes 
 })
 
 test('those who keep each other busy do not keep the host from going on', { skip }, async (t) => {
-  const { driver, loop, diary, pair, watcher } = bench(t)
-  const [client, server] = pair()
-  driver.watch(
-    server,
-    READABLE | EDGES,
-    watcher('a', () => driver.requestTurn()),
-  )
+  const { loop, diary, asksForTurns } = bench(t)
+  const { client } = asksForTurns('a')
   let stop = false
   loop.inTurn = () => {
-    if (!stop) shim.write(client, BYTE, 0, 1)
+    if (!stop) sendByte(client)
   }
-  shim.write(client, BYTE, 0, 1)
+  sendByte(client)
   for (let i = 0; i < 20; i++) await polled()
   stop = true
   const turns = diary.filter((what) => what === 'turn').length
@@ -143,19 +142,14 @@ test(
   'beside turns that always ask for the next one: one in each round, however many events',
   { skip },
   async (t) => {
-    const { driver, loop, diary, pair, watcher } = bench(t)
-    const [client, server] = pair()
-    driver.watch(
-      server,
-      READABLE | EDGES,
-      watcher('event', () => driver.requestTurn()),
-    )
+    const { driver, loop, diary, asksForTurns } = bench(t)
+    const { client } = asksForTurns('event')
     let stop = false
     let left = Infinity
     loop.inTurn = () => {
       if (stop) return
       driver.requestTurn()
-      if (left-- > 0) shim.write(client, BYTE, 0, 1)
+      if (left-- > 0) sendByte(client)
     }
     driver.requestTurn()
     const events = (): number => diary.filter((what) => what === 'event').length
@@ -207,8 +201,8 @@ test(
         replace(() => firstToken, first),
       ),
     )
-    shim.write(firstClient, BYTE, 0, 1)
-    shim.write(secondClient, BYTE, 0, 1)
+    sendByte(firstClient)
+    sendByte(secondClient)
     await rounds()
     assert.notEqual(third, -1, 'the number was used again')
     assert.equal(diary.length, 1, diary.join())
