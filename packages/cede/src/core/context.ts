@@ -219,8 +219,8 @@ export interface ContextBridge {
   open(): object
   /** Steps `task` inside what was captured for it. */
   step(task: Task, step: (task: Task) => void): void
-  /** The task has ended. */
-  close(captured: object): void
-  /** Calls `callback` inside what was captured for it, which is over then. */
+  /** Calls `callback` inside what was captured for it. */
   call(captured: object, callback: () => void): void
+  /** The task has ended, or the callback was called for the last time. */
+  close(captured: object): void
 }

@@ -423,6 +423,7 @@ export class Loop {
         error,
       })
     })
+    if (scope.captured !== null) scope.runner!.bridge!.close(scope.captured)
   }
 
   /**

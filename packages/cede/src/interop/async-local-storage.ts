@@ -26,12 +26,11 @@ class ResourceBridge implements ContextBridge {
     ;(task.captured as AsyncResource).runInAsyncScope(step, undefined, task)
   }
 
-  close(captured: AsyncResource): void {
-    captured.emitDestroy()
-  }
-
   call(captured: AsyncResource, callback: () => void): void {
     captured.runInAsyncScope(callback)
+  }
+
+  close(captured: AsyncResource): void {
     captured.emitDestroy()
   }
 }

@@ -22,8 +22,9 @@ export class ProtocolAdapter implements ConnectionEnd {
   constructor(act: string, protocol: AnyProtocol, runner: Runner) {
     this.#protocol = checkedProtocol(act, protocol)
     this.#runner = runner
-    // The host's own context is that of the socket whose event this is.
-    this.#scope = { runner, context: inheritContext(), captured: null }
+    // The host's own context as well: the event may be told among those of other connections.
+    const captured = runner.bridge === null ? null : runner.bridge.open()
+    this.#scope = { runner, context: inheritContext(), captured }
   }
 
   get protocol(): AnyProtocol {
@@ -75,6 +76,8 @@ export class ProtocolAdapter implements ConnectionEnd {
   connectionLost(error: Error | null): void {
     // A policy that throws in `connectionMade` keeps this one from being told.
     if (this.#transport !== null) this.#call('connectionLost', () => this.#protocol.connectionLost(error))
+    const { runner, captured } = this.#scope
+    if (captured !== null) runner!.bridge!.close(captured)
     this.onLost?.()
   }
 
