@@ -39,6 +39,16 @@ test('first in, first out, also when it grows while its contents wrap around', (
   )
 })
 
+test('after a peak it is small again, and no entry is lost on the way', () => {
+  const queue = filled(100_000)
+  assert.equal(queue.capacity, 131_072)
+  for (let i = 0; i < 100_000; i++) {
+    assert.equal(take(queue), i)
+    assert.ok(queue.capacity <= Math.max(4_096, 16 * queue.length))
+  }
+  assert.equal(queue.capacity, 4_096)
+})
+
 test('any sequence of pushes and shifts does what an array does', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -80, max: 80 }), { maxLength: 60 }), (bursts) => {

@@ -1,6 +1,6 @@
 /**
  * The FIFO of what is to run: a ring in an array whose length is a power of two, so that taking and adding cost a few
- * nanoseconds and no allocation, whatever the length.
+ * nanoseconds and no allocation, whatever the length. It grows when it is full, and shrinks when a peak is over.
  *
  * For tests a pass can be put into a seeded order (`shuffle`), so that nobody relies on an order that is not promised.
  */
@@ -11,17 +11,21 @@ export interface Entry {
 }
 
 const INITIAL_CAPACITY = 64
+/** A ring of this many places is not worth shrinking. */
+const KEPT_CAPACITY = 4_096
 
 export class ReadyQueue {
   #ring: (Entry | null)[] = new Array<Entry | null>(INITIAL_CAPACITY).fill(null)
   #head = 0
+  /** With fewer entries it shrinks. */
+  #shrinksBelow = 0
   length = 0
 
   push(entry: Entry): void {
     const ring = this.#ring
     const { length } = this
     if (length === ring.length) {
-      this.#grow()
+      this.#resize(ring.length * 2)
       this.push(entry)
       return
     }
@@ -36,7 +40,7 @@ export class ReadyQueue {
     const entry = ring[head]!
     ring[head] = null
     this.#head = (head + 1) & (ring.length - 1)
-    this.length--
+    if (--this.length < this.#shrinksBelow) this.#resize(ring.length / 2)
     return entry
   }
 
@@ -53,11 +57,18 @@ export class ReadyQueue {
     }
   }
 
-  #grow(): void {
+  #resize(capacity: number): void {
     const old = this.#ring
-    const ring = new Array<Entry | null>(old.length * 2).fill(null)
-    for (let i = 0; i < old.length; i++) ring[i] = old[(this.#head + i) & (old.length - 1)]!
+    const ring = new Array<Entry | null>(capacity).fill(null)
+    for (let i = 0; i < this.length; i++) ring[i] = old[(this.#head + i) & (old.length - 1)]!
     this.#ring = ring
     this.#head = 0
+    // Half of it stays free, so that passes that go up and down are not copied each time.
+    this.#shrinksBelow = capacity > KEPT_CAPACITY ? capacity / 8 : 0
+  }
+
+  /** How many entries it has room for. */
+  get capacity(): number {
+    return this.#ring.length
   }
 }

@@ -22,3 +22,21 @@ test('whatever is pushed and popped: first in, first out', () => {
     }),
   )
 })
+
+test('after a peak it is small again, and no item is lost on the way', () => {
+  const ring = new Ring<number>()
+  for (let i = 0; i < 100_000; i++) ring.push(i)
+  assert.equal(ring.places, 131_072)
+  for (let i = 0; i < 100_000; i++) {
+    assert.equal(ring.pop(), i)
+    assert.ok(ring.places <= Math.max(1_024, 16 * ring.size), `${ring.places} places for ${ring.size} items`)
+  }
+  assert.equal(ring.places, 1_024)
+  // Up and down between two sizes it stays as it is.
+  for (let i = 0; i < 1_024; i++) ring.push(i)
+  for (let i = 0; i < 10; i++) {
+    for (let n = 0; n < 1_000; n++) ring.pop()
+    for (let n = 0; n < 1_000; n++) ring.push(n)
+    assert.equal(ring.places, 1_024)
+  }
+})

@@ -1,7 +1,11 @@
 /**
- * First in, first out: a ring in an array whose length is a power of two, which grows when it is full. Putting and
- * taking cost the same however much is in it; an array's own `shift` does not.
+ * First in, first out: a ring in an array whose length is a power of two, which grows when it is full, and shrinks when a
+ * peak is over. Putting and taking cost the same however much is in it; an array's own `shift` does not.
  */
+
+/** A ring of this many places is not worth shrinking. */
+const KEPT_PLACES = 1_024
+
 export class Ring<T> {
   #ring: (T | undefined)[] = new Array<T | undefined>(8).fill(undefined)
   #head = 0
@@ -12,7 +16,7 @@ export class Ring<T> {
   }
 
   push(item: T): void {
-    if (this.#size === this.#ring.length) this.#grow()
+    if (this.#size === this.#ring.length) this.#resize(this.#size * 2)
     const ring = this.#ring
     ring[(this.#head + this.#size) & (ring.length - 1)] = item
     this.#size++
@@ -25,7 +29,9 @@ export class Ring<T> {
     const item = ring[head] as T
     ring[head] = undefined
     this.#head = (head + 1) & (ring.length - 1)
-    this.#size--
+    const size = --this.#size
+    // Half of it stays free, so that a queue that goes up and down a little is not copied each time.
+    if (size * 8 < ring.length && ring.length > KEPT_PLACES) this.#resize(ring.length / 2)
     return item
   }
 
@@ -36,11 +42,16 @@ export class Ring<T> {
     return items
   }
 
-  #grow(): void {
+  #resize(places: number): void {
     const old = this.#ring
-    const ring = new Array<T | undefined>(old.length * 2).fill(undefined)
-    for (let i = 0; i < old.length; i++) ring[i] = old[(this.#head + i) & (old.length - 1)]
+    const ring = new Array<T | undefined>(places).fill(undefined)
+    for (let i = 0; i < this.#size; i++) ring[i] = old[(this.#head + i) & (old.length - 1)]
     this.#ring = ring
     this.#head = 0
+  }
+
+  /** How many items it has room for. */
+  get places(): number {
+    return this.#ring.length
   }
 }
