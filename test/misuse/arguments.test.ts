@@ -224,6 +224,50 @@ for (const [title, act] of outside) {
   })
 }
 
+/** What `act` throws in a timer of the host while `run` waits for it. */
+function* thrownInTimer(act: () => unknown): Op {
+  return yield* until(new Promise((resolve) => setTimeout(() => resolve(thrownBy(act)), 1)))
+}
+
+for (const [title, act] of outside) {
+  test(`${title} in a callback of the host, while a run is going on`, async () => {
+    const error = await run(thrownInTimer(act))
+    assert.ok(error instanceof ClosedError)
+    assert.ok(error.message.startsWith(`${title}: expected to be called from a coroutine`))
+    assert.match(error.message, /found code that no run has called \(in a timer, an event, a promise\)/)
+    assert.match(error.message, /write `group\.createTask\(operation\)`/)
+    assert.match(
+      error.message,
+      /`loop\.callSoon\(\(\) => \{ createTask\(operation\) \}\)` with a loop kept from inside$/,
+    )
+  })
+}
+
+test('createTask() in a callback of the host, with two runs: a loop would not know for which', async () => {
+  const [error] = await Promise.all([run(thrownInTimer(() => createTask(plain()))), run(sleep(30))])
+  assert.ok(error instanceof ClosedError)
+  assert.match(error.message, /while 2 runs are going on; write `group\.createTask\(operation\)`$/)
+  assert.match((thrownBy(() => createTask(plain())) as Error).message, /found no running loop/)
+})
+
+test('what the message recommends works', async () => {
+  const values = await run(
+    taskGroup(function* (group) {
+      const loop = getRunningLoop()
+      const started = yield* until(
+        new Promise<Operation<string>[]>((resolve) => {
+          setTimeout(() => {
+            const first = group.createTask(plain())
+            loop.callSoon(() => resolve([first, createTask(wrapped())]))
+          }, 1)
+        }),
+      )
+      return yield* gather(started)
+    }),
+  )
+  assert.deepEqual(values, ['plain', 'plain'])
+})
+
 test('abortSignal() outside a coroutine', () => {
   assert.throws(() => abortSignal(), misuse('abortSignal()', 'inside a coroutine', 'no running task'))
 })

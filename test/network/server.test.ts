@@ -471,6 +471,14 @@ test('a server ends with the run it was started in, though nobody closed it', as
   for (const socket of sockets) socket.destroy()
 })
 
+test('a server ends with its run, though the main ends in the step that has started it', async () => {
+  let kept: Server | null = null
+  await online(function* () {
+    kept = yield* startServer(wait, anyPort)
+  })
+  assert.equal(kept!.isServing(), false)
+})
+
 test('a main that fails takes its servers with it', async () => {
   let port = 0
   await assert.rejects(

@@ -125,6 +125,67 @@ const programs: Record<string, () => Promise<void>> = {
     console.log('went on')
   },
 
+  async exitsZero() {
+    try {
+      await run(cleansUp())
+    } catch {
+      process.exit(0)
+    }
+  },
+
+  async exitsInFinally() {
+    try {
+      await run(cleansUp())
+    } finally {
+      process.exit(7)
+    }
+  },
+
+  /** Nobody handles the rejection. */
+  async choosesInCleanup() {
+    await run(function* () {
+      try {
+        yield* cleansUp()
+      } finally {
+        process.exitCode = 7
+      }
+    })
+  },
+
+  async choseBefore() {
+    process.exitCode = 3
+    await told('main', run(cleansUp()))
+  },
+
+  async exitsOne() {
+    try {
+      await run(cleansUp())
+    } catch {
+      process.exit(1)
+    }
+  },
+
+  async waitsForEver() {
+    await told('main', run(cleansUp()))
+    await new Promise(() => {})
+  },
+
+  async secondRun() {
+    await told('first', run(cleansUp('first')))
+    await told('second', run(sleep(1, 'a value')))
+  },
+
+  async secondRunIsFine() {
+    await told('first', run(cleansUp('first')))
+    await told('second', run(sleep(1, 'a value')))
+    process.exitCode = 0
+  },
+
+  async choosesAndHangs() {
+    process.on('SIGTERM', () => (process.exitCode = 0))
+    await run(hangsInCleanup, { handleSignals: true })
+  },
+
   async hanging() {
     await run(hangsInCleanup)
   },

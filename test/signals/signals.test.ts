@@ -191,6 +191,39 @@ test('a process that survives its own signal, as PID 1 does, exits with 128 + n'
   assertEnded(await signalled('hangingSurvivor', { again: { at: 'hangs\n' } }), { code: 130 })
 })
 
+test('an exit code that the program chooses after the signal is what the parent sees', async () => {
+  for (const [program, code] of [
+    ['exitsZero', 0],
+    ['exitsInFinally', 7],
+    ['choosesInCleanup', 7],
+    ['secondRunIsFine', 0],
+  ] as const) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const ended = await signalled(program, { signal })
+      assertEnded(ended, { code, signal: null, stderr: '' })
+      assert.match(ended.stdout, /cleaned up\n/)
+    }
+  }
+})
+
+test('no choice after the signal: an exit code from before, 1, one that the host sets, a run that comes after', async () => {
+  for (const program of ['choseBefore', 'exitsOne', 'waitsForEver', 'secondRun']) {
+    assertEnded(await signalled(program, { signal: 'SIGTERM' }), {
+      code: null,
+      signal: 'SIGTERM',
+      stderr: '',
+    })
+  }
+})
+
+test('a second signal ends the process by that signal, whatever exit code was chosen', async () => {
+  const ended = await signalled('choosesAndHangs', {
+    signal: 'SIGTERM',
+    again: { at: 'hangs\n', signal: 'SIGINT' },
+  })
+  assertEnded(ended, { code: null, signal: 'SIGINT' })
+})
+
 test('S96: a run listens while it runs, and no longer', async () => {
   const listening = (): number => process.listenerCount('SIGINT') + process.listenerCount('SIGTERM')
   const before = listening()

@@ -20,6 +20,7 @@ import {
   until,
   withScope,
 } from 'cede'
+import { LineReceiver, Protocol, type Transport } from 'cede/lowlevel'
 import { expectType } from './equal.ts'
 
 function* inferred(n: number) {
@@ -153,4 +154,34 @@ export function* ordinary(): Generator<number, string, undefined> {
 export const spread: number[] = [...ordinary()]
 export async function awaitsOrdinary(): Promise<Generator<number, string, undefined>> {
   return ordinary()
+}
+
+// ---- protocols: methods with and without a written type, early returns, arrows, super
+
+export class RightProtocol extends Protocol {
+  override connectionMade(transport: Transport) {
+    transport.write(Buffer.from('hello'))
+  }
+  override dataReceived(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    super.dataReceived(chunk)
+  }
+  override eofReceived() {
+    return true
+  }
+  override pauseWriting = () => {}
+  override resumeWriting(): undefined {
+    return undefined
+  }
+  override connectionLost(error: Error | null) {
+    if (error === null) return
+    createTask(sleep(1))
+  }
+}
+export class RightLines extends LineReceiver {
+  override lineReceived(line: string) {
+    this.send(line)
+  }
+  override rawDataReceived = (bytes: Buffer) => this.transport.write(bytes)
+  override framesEnded() {}
 }

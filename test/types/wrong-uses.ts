@@ -25,6 +25,7 @@ import {
   timeout,
   until,
 } from 'cede'
+import { BufferedProtocol, FrameReceiver, LineReceiver, Protocol } from 'cede/lowlevel'
 
 function* annotated(): Coroutine<number> {
   yield* sleep(1)
@@ -270,3 +271,51 @@ void new Broadcast(3, new Queue(3))
 void channel<number | null>(1)
 // @ts-expect-error
 void channel<null>(1)
+
+// ---- protocols: a generator or an async function in place of a callback would do nothing, or too late
+
+export class WrongProtocol extends Protocol {
+  // @ts-expect-error
+  override *connectionMade() {
+    yield* sleep(1)
+  }
+  // @ts-expect-error
+  override async dataReceived(chunk: Buffer) {
+    await Promise.resolve(chunk)
+  }
+  // @ts-expect-error
+  override *eofReceived() {
+    yield* sleep(1)
+  }
+  // @ts-expect-error
+  override pauseWriting = () => sleep(1)
+  // @ts-expect-error
+  override async resumeWriting() {}
+  // @ts-expect-error
+  override connectionLost() {
+    return createTask(sleep(1))
+  }
+}
+export class WrongLines extends LineReceiver {
+  // @ts-expect-error
+  override *lineReceived(line: string) {
+    this.send(line)
+    yield* sleep(1)
+  }
+  // @ts-expect-error
+  override async rawDataReceived() {}
+  // @ts-expect-error
+  override *lineLimitExceeded() {}
+}
+export abstract class WrongFrames extends FrameReceiver<Buffer> {
+  // @ts-expect-error
+  override async frameReceived() {}
+  // @ts-expect-error
+  override *framingFailed() {}
+  // @ts-expect-error
+  override *framesEnded() {}
+}
+export abstract class WrongBuffered extends BufferedProtocol {
+  // @ts-expect-error
+  override *bufferUpdated() {}
+}

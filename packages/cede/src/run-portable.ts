@@ -87,7 +87,7 @@ function loopFor(options: RunOptions, choose: () => ChosenDriver): Loop {
  * await runner.close()
  */
 export class Runner extends RunnerCore {
-  /** @throws {RangeError} if `cleanupGraceMs` is negative */
+  /** @throws {RangeError} if `cleanupGraceMs` is negative; {MisuseError} if `exceptionHandler` is no plain function */
   constructor(options?: RunOptions)
   /** @internal */
   constructor(options?: RunOptions, bridge?: ContextBridge | null, choose?: () => ChosenDriver)
@@ -162,7 +162,8 @@ function debugWanted(): boolean {
  * @param options see `RunOptions`
  * @returns a promise of the value of `main`; rejects with its error, with `CancelledError` if it was cancelled (a
  *   signal), with `DeadlockError` if it waits for something that can never come
- * @throws {MisuseError} at the call: inside a coroutine (write `yield*` there), or if `main` is no operation
+ * @throws {MisuseError} at the call: inside a coroutine (write `yield*` there), if `main` is no operation, or if
+ *   `exceptionHandler` is no plain function
  *
  * @example
  * import { run, sleep } from 'cede'

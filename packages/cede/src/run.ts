@@ -21,7 +21,10 @@ import {
 export interface RunOptions extends PortableRunOptions {
   /** Keeps AsyncLocalStorage per task. Default: true. */
   readonly asyncLocalStorage?: boolean | undefined
-  /** Signals that cancel the main. Default: SIGINT and SIGTERM, each only if nobody else listens to it. */
+  /**
+   * Signals that cancel the main. Default: SIGINT and SIGTERM, each only if nobody else listens to it when the run begins;
+   * `true`: both in any case. The process then ends by the signal, unless the program chooses an exit code after it.
+   */
   readonly handleSignals?: boolean | readonly StopSignal[] | undefined
 }
 
@@ -39,7 +42,7 @@ export interface RunOptions extends PortableRunOptions {
 export class Runner extends PortableRunner {
   readonly #handleSignals: boolean | readonly StopSignal[] | undefined
 
-  /** @throws {RangeError} if `cleanupGraceMs` is negative */
+  /** @throws {RangeError} if `cleanupGraceMs` is negative; {MisuseError} if `exceptionHandler` is no plain function */
   constructor(options?: RunOptions) {
     super(options, options?.asyncLocalStorage === false ? null : asyncLocalStorageBridge(), chooseDriver)
     this.#handleSignals = options?.handleSignals
@@ -94,7 +97,8 @@ export class Runner extends PortableRunner {
  * @param options see `RunOptions`
  * @returns a promise of the value of `main`; rejects with its error, with `CancelledError` if it was cancelled (a
  *   signal), with `DeadlockError` if it waits for something that can never come
- * @throws {MisuseError} at the call: inside a coroutine (write `yield*` there), or if `main` is no operation
+ * @throws {MisuseError} at the call: inside a coroutine (write `yield*` there), if `main` is no operation, or if
+ *   `exceptionHandler` is no plain function
  *
  * @example
  * import { run, sleep } from 'cede'

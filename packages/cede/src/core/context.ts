@@ -18,6 +18,8 @@ const NO_VALUES: Values = new Map()
 /** The values of all context variables, as one task or callback sees them. */
 export class Context {
   #values: Values
+  /** @internal What those that run in it were started for, e.g. a connection; inherited as a value is, and shown to nobody. */
+  origin: object | null = null
 
   constructor() {
     this.#values = NO_VALUES
@@ -27,6 +29,7 @@ export class Context {
   copy(): Context {
     const copy = new Context()
     copy.#values = this.#values
+    copy.origin = this.origin
     return copy
   }
 
@@ -109,7 +112,7 @@ function currentContext(): Context {
 /** @internal What something made now inherits: a copy of the current values, or null if there are none. */
 export function inheritContext(): Context | null {
   const context = currentContextOrNull()
-  return context === null || context.size === 0 ? null : context.copy()
+  return context === null || (context.size === 0 && context.origin === null) ? null : context.copy()
 }
 
 /** A copy of the current context. */
@@ -219,8 +222,8 @@ export interface ContextBridge {
   open(): object
   /** Steps `task` inside what was captured for it. */
   step(task: Task, step: (task: Task) => void): void
-  /** Calls `callback` inside what was captured for it. */
-  call(captured: object, callback: () => void): void
+  /** Calls `callback` inside what was captured for it. @returns what it returned */
+  call(captured: object, callback: () => void): unknown
   /** The task has ended, or the callback was called for the last time. */
   close(captured: object): void
 }

@@ -14,7 +14,8 @@ import type { Task, TaskOptions } from './task.ts'
  * @param options name, eager start, context variables
  * @returns the task: an operation that any number of tasks may wait for, and awaitable from async functions
  * @throws {MisuseError} if `operation` is none, or was used before
- * @throws {ClosedError} outside a running loop
+ * @throws {ClosedError} outside of coroutines and callbacks of the loop, also in a callback of the host while a run is going
+ *   on: there, `group.createTask` of a task group works
  *
  * @example
  * import { createTask, run, sleep } from 'cede'

@@ -4,6 +4,7 @@
  * Waiting tasks and callbacks stand in one list and are told in the order in which they came. A task reads the outcome
  * when it is stepped, so whoever was woken by a settled future gets its value even if it is cancelled in between.
  */
+import { checkedCallback } from './checked-callback.ts'
 import { cancelledError, InvalidStateError, MisuseError } from './errors.ts'
 import { printsAs } from './inspect.ts'
 import { GIVE_WAY, Leaf } from './leaf.ts'
@@ -119,15 +120,19 @@ export class Future<T> implements Operation<T> {
   /**
    * Calls `callback(this)` from the loop once the future is settled: in the next pass if it is settled already, never
    * from inside this call. It runs in the context of this call, whoever settles the future.
+   *
+   * @throws {MisuseError} if `callback` is no plain function
    */
   addDoneCallback(callback: (future: this) => void): void {
+    checkedCallback('addDoneCallback()', callback)
     const runner = running.runner ?? this.#runner
     if (runner === null) throw new InvalidStateError('addDoneCallback(): expected a running loop, found none')
     const { loop } = runner
     const scope = loop.callbackScope(runner)
-    const call = (): void => {
+    const told: (future: this) => unknown = callback
+    const call = (): unknown => {
       try {
-        callback(this)
+        return told(this)
       } finally {
         // Being told is not reading: who only keeps count of what is under way must not swallow a failure.
         if (this.#status === 'failed' && !this.#received && !this.outcomeRead) loop.noteFailure(this)

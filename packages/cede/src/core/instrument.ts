@@ -19,6 +19,19 @@ export interface Instrument {
   turnEnds?(): void
 }
 
+/** @internal The names of all hooks. */
+export const HOOKS: readonly (keyof Instrument)[] = [
+  'taskCreated',
+  'stepBegins',
+  'stepEnds',
+  'parked',
+  'resumed',
+  'unparked',
+  'taskDone',
+  'turnBegins',
+  'turnEnds',
+]
+
 /** One instrument that passes everything on to several. */
 export class Instruments implements Required<Instrument> {
   readonly #instruments: Set<Instrument>

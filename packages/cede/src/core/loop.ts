@@ -8,13 +8,12 @@
  *
  * The loop is a guest: it never blocks, and it runs only inside `turn()`, which the driver calls.
  */
+import { checkedCallback, checkReturned } from './checked-callback.ts'
 import { inheritContext, setCallbackContext, setEnteredContext } from './context.ts'
-import { makesCoroutines } from './coroutine.ts'
 import type { Descriptors, Direction, Driver } from './driver.ts'
 import { ClosedError, MisuseError } from './errors.ts'
-import type { Future } from './future.ts'
 import { printsAs } from './inspect.ts'
-import { Instruments, type Instrument } from './instrument.ts'
+import { HOOKS, Instruments, type Instrument } from './instrument.ts'
 import { nameOf } from './misuse.ts'
 import { seededRandom } from './random.ts'
 import { ReadyQueue, type Entry } from './ready-queue.ts'
@@ -52,6 +51,16 @@ interface Told {
   /** The run need not remove it any more. */
   disown: () => void
 }
+
+/** What has failed: a task, a future, a promise. */
+interface Failure {
+  readonly outcomeRead: boolean
+  /** Called if nobody has received the error. */
+  reportLost(): void
+}
+
+/** The runs that are going on, on all loops, for messages. */
+let runsOfThread = 0
 
 const SYSTEM: CallbackScope = { runner: null, context: null, captured: null }
 
@@ -91,7 +100,7 @@ export class Loop {
   operationsPerStep: number = OPERATIONS_PER_STEP
   /** The last reading of the clock. */
   #nowMs: number
-  #failures: (Task | Future<unknown>)[] = []
+  #failures: Failure[] = []
   /** The pass of the first of them. */
   #failedInPass = 0
 
@@ -225,9 +234,11 @@ export class Loop {
   }
 
   /**
-   * Calls `callback` in the next pass, after what was scheduled before it.
+   * Calls `callback` in the next pass, after what was scheduled before it. What it throws is told to the exception
+   * handler, and so is the rejection of a promise that it returns.
    *
    * @returns a handle that can take it back
+   * @throws {MisuseError} if `callback` is no function, or one that makes a coroutine
    */
   callSoon(callback: Callback): Handle {
     const handle = new Handle(
@@ -274,9 +285,10 @@ export class Loop {
   /**
    * Calls `callback` in a pass of the loop whenever `descriptor` can be read: something is there, or it has ended or is
    * broken. Again and again, until it was read or the reader is removed; so the callback should read. Replaces the reader
-   * there was. The descriptor stays the caller's, who removes the reader before closing it; at the end of the run it is
-   * removed in any case. If the callback throws, that is reported, and the reader stays: a callback that throws before it
-   * has read is called, and reported, again and again.
+   * there was. The descriptor stays the caller's, who removes the reader before closing it: else, while another process
+   * has the same file, the callback goes on being called. At the end of the run it is removed in any case. If the callback
+   * throws, that is reported, and the reader stays: a callback that takes nothing, or throws before it has read, is called
+   * again at once, and so for ever. The end stays readable, so remove the reader there.
    *
    * @param descriptor the number of anything the system can poll: a pipe, a terminal, a socket
    * @throws {MisuseError} if it is no number of a descriptor, or the driver cannot do that (`currentDriver()`: only
@@ -285,13 +297,21 @@ export class Loop {
    *
    * @example
    * ```ts check
-   * import { getRunningLoop, run, sleepForever } from 'cede'
+   * import { Future, getRunningLoop, run } from 'cede'
    * import { readSync } from 'node:fs'
    *
    * await run(function* () {
+   *   const loop = getRunningLoop()
+   *   const ended = new Future<void>()
    *   const memory = Buffer.alloc(1024)
-   *   getRunningLoop().addReader(0, () => console.log(`${readSync(0, memory)} bytes from standard input`))
-   *   yield* sleepForever()
+   *   loop.addReader(0, () => {
+   *     const bytes = readSync(0, memory)
+   *     console.log(`${bytes} bytes from standard input`)
+   *     if (bytes > 0) return
+   *     loop.removeReader(0)
+   *     ended.setResult()
+   *   })
+   *   yield* ended
    * })
    * ```
    */
@@ -315,13 +335,13 @@ export class Loop {
   }
 
   #watchDescriptor(act: string, descriptor: number, direction: Direction, callback: Callback): void {
-    const checked = checkedCallback(act, callback)
+    const checked: () => unknown = checkedCallback(act, callback)
     const descriptors = this.#descriptors(act)
     const scope = this.callbackScope(running.runner)
     const told: Told = { handle: null, disown: () => {} }
-    const once = (): void => {
+    const once = (): unknown => {
       told.handle = null
-      checked()
+      return checked()
     }
     // For reports of what it throws.
     const where = act.replace('()', `(${String(descriptor)})`)
@@ -446,14 +466,15 @@ export class Loop {
   }
 
   #callIn(callback: Callback, scope: CallbackScope, failed: (error: unknown) => void): void {
+    const call: () => unknown = callback
     leaveStep()
     running.runner = scope.runner
     const outside = setCallbackContext(scope.context)
     const debug = scope.runner?.debug ?? null
     const startedMs = debug === null ? 0 : this.time()
     try {
-      if (scope.captured === null) callback()
-      else scope.runner!.bridge!.call(scope.captured, callback)
+      const returned = scope.captured === null ? call() : scope.runner!.bridge!.call(scope.captured, callback)
+      if (returned !== undefined) checkReturned('a callback', returned, failed)
     } catch (error) {
       failed(error)
     } finally {
@@ -479,12 +500,14 @@ export class Loop {
   /** @internal */
   addRunner(runner: Runner): void {
     this.#runners.add(runner)
+    runsOfThread++
     if (this.#runners.size === 1) this.driver.hold(true)
   }
 
   /** @internal */
   removeRunner(runner: Runner): void {
     this.#runners.delete(runner)
+    runsOfThread--
     if (this.#runners.size === 0) this.driver.hold(false)
   }
 
@@ -498,14 +521,14 @@ export class Loop {
     const { runner } = running
     if (runner !== null) return runner
     throw new ClosedError(
-      `${act}: expected to be called from a coroutine or a callback of the loop, found no running loop; use \`run(main)\` to start one`,
+      `${act}: expected to be called from a coroutine or a callback of the loop, found ${foundInstead()}`,
     )
   }
 
   // ------------------------------------------------------------------ what nobody receives
 
-  /** @internal A task or future failed and nobody waits for it; asked again when everybody had the chance to. */
-  noteFailure(failed: Task | Future<unknown>): void {
+  /** @internal Something failed and nobody waits for it; asked again when everybody had the chance to. */
+  noteFailure(failed: Failure): void {
     if (this.#failures.push(failed) === 1) this.#failedInPass = this.passes
     if (!this.#awake) this.driver.afterMicrotasks(() => this.#reportFailures())
   }
@@ -533,8 +556,18 @@ export class Loop {
     if (this.ready.length === 0) for (const runner of runners) runner.stalled()
   }
 
-  /** Adds an instrument. @returns how to take it off */
+  /**
+   * Adds an instrument.
+   *
+   * @returns how to take it off
+   * @throws {MisuseError} if a hook is no plain function
+   */
   addInstrument(instrument: Instrument): () => void {
+    for (const name of HOOKS) {
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- only looked at
+      const hook = instrument[name]
+      if (hook !== undefined) checkedCallback('addInstrument()', hook, name)
+    }
     this.#setInstruments([...this.#instruments(), instrument])
     return () => this.#setInstruments(this.#instruments().filter((other) => other !== instrument))
   }
@@ -553,17 +586,18 @@ export class Loop {
   }
 }
 
+/** Who has called, if it was not the loop, and what to write. */
+function foundInstead(): string {
+  if (runsOfThread === 0) return 'no running loop; use `run(main)` to start one'
+  const found = 'code that no run has called (in a timer, an event, a promise)'
+  const instead = 'write `group.createTask(operation)`'
+  // With several runs, what is called from outside belongs to none of them.
+  if (runsOfThread > 1) return `${found} while ${String(runsOfThread)} runs are going on; ${instead}`
+  return `${found} while a run is going on; ${instead}, or \`loop.callSoon(() => { createTask(operation) })\` with a loop kept from inside`
+}
+
 /** @throws {RangeError} unless `ms` is a number */
 export function requireNumber(ms: unknown, what: string, act: string): void {
   if (typeof ms === 'number' && !Number.isNaN(ms)) return
   throw new RangeError(`${act}: ${what} was expected to be a number of milliseconds, found ${nameOf(ms)}`)
-}
-
-function checkedCallback(act: string, callback: unknown): Callback {
-  if (typeof callback === 'function' && !makesCoroutines(callback)) return callback as Callback
-  const instead =
-    typeof callback === 'function'
-      ? `${nameOf(callback)} that makes a coroutine, which nobody would run; write \`createTask(operation)\``
-      : nameOf(callback)
-  throw new MisuseError(`${act}: a function was expected, found ${instead}`)
 }

@@ -10,6 +10,7 @@ export function yieldedWithoutStar(value: unknown): MisuseError {
         'or one of something that returned nothing; to let other tasks run write `yield* sleep(0)`',
     )
   }
+  dropRejection(value)
   const found = isWaitable(value)
     ? '`yield` without the star (or `yield*` over a list)'
     : '`yield` of a value (or `yield*` over a list or a string)'
@@ -26,7 +27,13 @@ export function notAnOperation(act: string, value: unknown): MisuseError {
 
 /** For a value given where something else belongs; `instead` says what to write. */
 export function wrongArgument(act: string, expected: string, value: unknown, instead: string): MisuseError {
+  dropRejection(value)
   return new MisuseError(`${act}: expected ${expected}, found ${nameOf(value)}; ${instead}`)
+}
+
+/** A promise that is refused is nobody's: the mistake is told, and a rejection that comes of it must not end the process. */
+export function dropRejection(value: unknown): void {
+  if (value instanceof Promise) value.catch(() => {})
 }
 
 /** For a wrong number: one that is out of range, or what is no number at all. */
@@ -64,7 +71,7 @@ export function steppedByHand(what: string): MisuseError {
 function insteadOfYielding(value: unknown): string {
   if (isWaitable(value)) {
     if (Array.isArray(value)) return '`yield* gather([...])` to wait for several operations'
-    if (isThenable(value) && !isIterable(value)) return '`yield* until(promise)`'
+    if (isPromiseLike(value)) return '`yield* until(promise)`'
     if (typeof value === 'function') return `\`yield* ${calling(value)}\`, calling the function`
     return isGeneratorLike(value) ? '`yield* f()`, with the star' : '`yield* operation`, with the star'
   }
@@ -72,7 +79,7 @@ function insteadOfYielding(value: unknown): string {
 }
 
 function insteadOfPassing(value: unknown): string {
-  if (isThenable(value) && !isIterable(value)) {
+  if (isPromiseLike(value)) {
     return 'make the async function a `function*`, or pass `until(promise)`'
   }
   if (typeof value === 'function') return `call it: \`${calling(value)}\``
@@ -110,7 +117,7 @@ export function nameOf(value: unknown): string {
   const ours = nameOfOurs(value)
   if (ours !== null) return ours
   const name = (value.constructor as { name?: string } | undefined)?.name
-  if (isThenable(value) && !isIterable(value)) return `a promise-like object (${name ?? 'no class'})`
+  if (isPromiseLike(value)) return `a promise-like object (${name ?? 'no class'})`
   return name === undefined || name === '' || name === 'Object' ? 'an object' : `a ${name}`
 }
 
@@ -133,6 +140,11 @@ function nameOfOurs(value: object): string | null {
 /** True for the library's own operations: coroutines, waits, scopes, tasks. */
 export function isLibraryOperation(value: unknown): boolean {
   return typeof value === 'object' && value !== null && nameOfOurs(value) !== null
+}
+
+/** A promise; not a task or a future, which can be waited for in coroutines too. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return isThenable(value) && !isIterable(value)
 }
 
 function isThenable(value: unknown): boolean {

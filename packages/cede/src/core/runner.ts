@@ -4,6 +4,7 @@
  * Several runners share a loop; each ends only when all its tasks have ended. `run.ts` builds on this what needs the
  * host: drivers, signals, reports.
  */
+import { checkedCallback, checkReturned } from './checked-callback.ts'
 import { Context, inheritContext, setEnteredContext, type ContextBridge } from './context.ts'
 import { cancelledError, ClosedError, DeadlockError, MisuseError, withoutStack } from './errors.ts'
 import type { Future } from './future.ts'
@@ -78,8 +79,7 @@ export class RunnerCore {
   readonly cleanupGraceMs: number
   /** Context variables of the mains: at first a copy of those here; they persist from one `run` to the next. */
   readonly context: Context = inheritContext() ?? new Context()
-  /** Told what no coroutine can receive. May be replaced at any time; null: the default, which prints. */
-  exceptionHandler: ExceptionHandler | null
+  #exceptionHandler: ExceptionHandler | null = null
   readonly #defaultExceptionHandler: ExceptionHandler
   readonly #describeTasks: (tasks: Iterable<Task>) => string
   #oldest: Task | null = null
@@ -109,6 +109,19 @@ export class RunnerCore {
     this.exceptionHandler = parts.exceptionHandler ?? null
     this.#defaultExceptionHandler = parts.defaultExceptionHandler
     this.#describeTasks = parts.describeTasks
+  }
+
+  /**
+   * Told what no coroutine can receive. May be replaced at any time; null: the default, which prints.
+   *
+   * @throws {MisuseError} when it is set to what is no plain function
+   */
+  get exceptionHandler(): ExceptionHandler | null {
+    return this.#exceptionHandler
+  }
+
+  set exceptionHandler(handler: ExceptionHandler | null) {
+    this.#exceptionHandler = handler === null ? null : checkedCallback('run()', handler, 'exceptionHandler')
   }
 
   // ------------------------------------------------------------------ mains
@@ -278,16 +291,21 @@ export class RunnerCore {
   }
 
   #tellHandler(context: ExceptionContext): void {
-    const handler = this.exceptionHandler
-    if (handler !== null) {
-      try {
-        handler(context)
-        return
-      } catch (error) {
-        this.#reportToDefault({ message: 'the exception handler threw', error })
-      }
+    const handler: ((context: ExceptionContext) => unknown) | null = this.#exceptionHandler
+    if (handler === null) {
+      this.#reportToDefault(context)
+      return
     }
-    this.#reportToDefault(context)
+    const failed = (error: unknown): void => {
+      this.#reportToDefault({ message: 'the exception handler threw', error })
+      this.#reportToDefault(context)
+    }
+    try {
+      const returned = handler(context)
+      if (returned !== undefined) checkReturned('the exception handler', returned, failed)
+    } catch (error) {
+      failed(error)
+    }
   }
 
   #reportToDefault(context: ExceptionContext): void {

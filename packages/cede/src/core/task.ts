@@ -5,6 +5,7 @@
  * frames and scopes keep, plus who it belongs to, what it waits for, and how it ended. The future that others wait on
  * is made when the first one asks.
  */
+import { checkedCallback } from './checked-callback.ts'
 import { bodyOf, labelOf } from './coroutine.ts'
 import { inheritContext, type Context } from './context.ts'
 import { CLAIMED, type Frame, INNER, LEFT, UNSTARTED } from './frame.ts'
@@ -43,7 +44,7 @@ export interface TaskOptions {
 let tasksMade = 0
 
 /** Done callbacks by task, to take them back; few tasks have any, so they are not kept in the task. */
-const doneCallbacks = new WeakMap<Task, { callback: (task: never) => void; wrapped: () => void }[]>()
+const doneCallbacks = new WeakMap<Task, { callback: (task: never) => void; wrapped: () => unknown }[]>()
 
 /** Whoever is responsible for what becomes of a task. */
 export interface TaskOwner {
@@ -163,10 +164,15 @@ export class Task<T = unknown> extends Scope<T> implements Operation<T>, CancelS
     return super.cancel(options)
   }
 
-  /** Calls `callback(this)` from the loop once the task has ended. */
+  /**
+   * Calls `callback(this)` from the loop once the task has ended.
+   *
+   * @throws {MisuseError} if `callback` is no plain function
+   */
   addDoneCallback(callback: (task: this) => void): void {
+    checkedCallback('addDoneCallback()', callback)
     const future = this.asFuture()
-    const wrapped = (): void => callback(this)
+    const wrapped = (): unknown => callback(this)
     let registered = doneCallbacks.get(this)
     if (registered === undefined) doneCallbacks.set(this, (registered = []))
     registered.push({ callback: callback, wrapped })

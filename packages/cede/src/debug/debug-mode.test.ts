@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { coroutine, createTask, getRunningLoop, run, sleep, timeout } from 'cede'
-import { SimDriver } from 'cede/lowlevel'
+import { createConnection, createServer, Protocol, SimDriver, type Transport } from 'cede/lowlevel'
 
 function collect(): {
   messages: string[]
@@ -140,4 +140,47 @@ test('in a task that lives on they are reported after a thousand more', async ()
   )
   assert.equal(before, 1)
   assert.equal(seen.messages.length, 1)
+})
+
+test('a slow callback of a protocol is reported with its class, its method and the connection', async () => {
+  const driver = new SimDriver()
+  const seen = collect()
+  class Greeter extends Protocol {
+    override connectionMade(transport: Transport): void {
+      driver.elapse(150)
+      transport.close()
+    }
+    override connectionLost(): void {
+      driver.elapse(150)
+    }
+  }
+  await run(
+    function* () {
+      const server = yield* createServer(() => new Greeter(), { host: '127.0.0.1', port: 0 })
+      const { transport } = yield* createConnection(
+        () =>
+          new (class extends Protocol {
+            override eofReceived(): void {
+              driver.elapse(150)
+            }
+          })(),
+        { host: '127.0.0.1', port: server.port },
+      )
+      yield* sleep(1_000)
+      transport.close()
+      server.close()
+      yield* server.waitClosed()
+    },
+    { driver, debug: true, exceptionHandler: seen.exceptionHandler },
+  )
+  assert.deepEqual(
+    seen.messages.map((message) => message.replace(/ without .*/, '').replace(/:\d+\)/, ':port)')).sort(),
+    [
+      'a callback (Greeter.connectionLost, 127.0.0.1:port) held the loop for 150 ms',
+      'a callback (Greeter.connectionMade, 127.0.0.1:port) held the loop for 150 ms',
+      'a callback (a protocol.eofReceived, 127.0.0.1:port) held the loop for 150 ms',
+      // Within it the connection was made.
+      'a callback (createServer(), 127.0.0.1:port) held the loop for 150 ms',
+    ],
+  )
 })

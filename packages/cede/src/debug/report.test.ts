@@ -23,3 +23,14 @@ test('what came from outside is told in one line', (t) => {
     [['cede: conn-1 was lost: it was reset']],
   )
 })
+
+test('an error may be undefined, and a report may have none', (t) => {
+  assert.deepEqual(
+    printed(t, () => printReport({ message: 'something failed', error: undefined })),
+    [['cede: something failed'], [undefined]],
+  )
+  assert.deepEqual(
+    printed(t, () => printReport({ message: 'something is slow' })),
+    [['cede: something is slow']],
+  )
+})

@@ -21,6 +21,6 @@ export function printReport(context: ExceptionContext): void {
   if (stack !== undefined) lines.push(userLines(stack))
   const text = lines.filter((line) => line !== '').join('\n')
   console.error(text)
-  if (error !== undefined) console.error(error)
+  if ('error' in context) console.error(error)
   if (outerStack !== undefined) console.error(`  and further out\n${outerStack}`)
 }

@@ -1,5 +1,6 @@
 /** Work that is tried again when it fails. */
-import { coroutine, makesCoroutines, operationFrom } from '../core/coroutine.ts'
+import { ANSWER_EXPECTED, checkedCallback, refuseReturned } from '../core/checked-callback.ts'
+import { coroutine, operationFrom } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
 import { Loop } from '../core/loop.ts'
 import { nameOf, wrongArgument, wrongNumber } from '../core/misuse.ts'
@@ -91,12 +92,13 @@ const tried = coroutine(
       try {
         return yield* operationFrom('retry(): what the function returned', body(attempt))
       } catch (error) {
-        if (attempt >= options.attempts || !options.retryIf(error, attempt)) throw error
+        if (attempt >= options.attempts || !mayTryAgain(options, error, attempt)) throw error
         failure = error
       }
       const delayMs = options.random() * boundMs
       if (loop.time() + delayMs > endMs) throw failure
-      options.onRetry?.(failure, attempt, delayMs)
+      const returned: unknown = options.onRetry?.(failure, attempt, delayMs)
+      if (returned !== undefined) refuseReturned('onRetry of retry()', returned)
       yield* sleep(delayMs)
       boundMs = Math.min(options.maxDelayMs, 2 * boundMs)
     }
@@ -118,13 +120,7 @@ function checked(options: RetryOptions = {}): Checked {
     )
   }
   for (const [name, callback] of Object.entries({ retryIf: options.retryIf, onRetry: options.onRetry })) {
-    if (callback === undefined || (typeof callback === 'function' && !makesCoroutines(callback))) continue
-    throw wrongArgument(
-      'retry()',
-      `a plain function as ${name}`,
-      callback,
-      'it is called between two attempts and cannot wait',
-    )
+    if (callback !== undefined) checkedCallback('retry()', callback, name)
   }
   return {
     attempts,
@@ -135,6 +131,12 @@ function checked(options: RetryOptions = {}): Checked {
     onRetry: options.onRetry,
     random: seed === undefined ? Math.random : seededRandom(seed),
   }
+}
+
+function mayTryAgain({ retryIf }: Checked, error: unknown, attempt: number): boolean {
+  const answer: unknown = retryIf(error, attempt)
+  refuseReturned('retryIf of retry()', answer, ANSWER_EXPECTED)
+  return Boolean(answer)
 }
 
 function mayMend(error: unknown): boolean {

@@ -98,6 +98,7 @@ class Group<T> implements TaskGroup {
             { label: labelOf(operation), ...options },
             'createTask()',
           )
+    if (this.#room !== null) holdUntilBegun(operation, task)
     this.#crowd.add(task)
     // An eager child may have stopped the group before it was a member.
     if (this.#stopping) task.cancel(this.#stopOptions)
@@ -172,6 +173,18 @@ class Group<T> implements TaskGroup {
   giveRoom(): void {
     if (!this.#room!.wakeOne()) this.#free++
   }
+}
+
+/** A promise goes on while its child waits for room: its operation is told that somebody will take what comes of it. */
+interface Held {
+  hold(): void
+  drop(): void
+}
+
+function holdUntilBegun(operation: Operation<unknown> & Partial<Held>, task: Task): void {
+  if (operation.hold === undefined) return
+  operation.hold()
+  task.addHook(() => operation.drop!())
 }
 
 function* inTurn<R>(

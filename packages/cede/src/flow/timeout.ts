@@ -162,7 +162,8 @@ class Timeout<T> extends BodyScope<T, TimeoutScope> implements TimeoutScope {
  * @param body an operation, or a function that is given the scope and returns one
  * @returns the value of the body
  * @throws {TimeoutError} after the body has unwound
- * @throws {CancelledError} if the body was cut by `scope.cancel()`
+ * @throws {CancelledError} if the body was cut by `scope.cancel()`: there is no value, and the time was not up (a
+ *   `withScope` that is cancelled returns `undefined`)
  * @throws {MisuseError} at the call, if `ms` is not a number
  *
  * @example
@@ -186,6 +187,7 @@ export function timeout<T>(ms: number, body: Body<T, [scope: TimeoutScope]>): Co
  * @param whenMs a time of the loop's clock in milliseconds, as `loop.time()` gives it
  * @param body an operation, or a function that is given the scope and returns one
  * @throws {TimeoutError} after the body has unwound
+ * @throws {CancelledError} if the body was cut by `scope.cancel()`
  * @throws {MisuseError} at the call, if `whenMs` is not a number
  */
 export function timeoutAt<T>(whenMs: number, body: Body<T, [scope: TimeoutScope]>): Coroutine<T> {
@@ -215,7 +217,8 @@ class TimeoutOr<T, F> extends Timeout<T> {
  *
  * @param ms milliseconds; 0 or less cuts the body at its first wait
  * @param body an operation, or a function that is given the scope and returns one
- * @param fallback what is returned if the body was cut
+ * @param fallback what is returned if the deadline has cut the body
+ * @throws {CancelledError} if the body was cut by `scope.cancel()`
  * @throws {MisuseError} at the call, if `ms` is not a number
  *
  * @example

@@ -8,6 +8,7 @@ import {
   createTask,
   currentTask,
   Future,
+  gather,
   MisuseError,
   shield,
   sleep,
@@ -352,3 +353,54 @@ test('abortSignal: a listener belongs to the run, and may make tasks', () =>
     })
     assert.equal(yield* done, 'tidied')
   }))
+
+test('any number may wait for one signal without a warning of Node', async () => {
+  const warnings: string[] = []
+  const warned = ({ name }: Error): void => void warnings.push(name)
+  process.on('warning', warned)
+  await simulate(function* () {
+    const { signal } = new AbortController()
+    const both = { own: abortSignal(), until: null as AbortSignal | null }
+    yield* gather([
+      ...Array.from({ length: 20 }, () => withSignal(signal, sleep(5))),
+      until((given) => {
+        both.until = given
+        for (let i = 0; i < 20; i++) given.addEventListener('abort', () => {})
+        return Promise.resolve()
+      }),
+    ])
+    for (let i = 0; i < 20; i++) both.own.addEventListener('abort', () => {})
+    assert.equal(listeners(signal), 0)
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', warned)
+  assert.deepEqual(warnings, [])
+})
+
+test('withSignal: all who wait for one signal stand behind one listener, and are all told', () =>
+  simulate(function* (sim) {
+    const controller = new AbortController()
+    const { signal } = controller
+    const early = createTask(withSignal(signal, sleep(1)))
+    const tasks = Array.from({ length: 3 }, () => createTask(withSignal(signal, sleepForever())))
+    yield* sleep(0)
+    assert.equal(listeners(signal), 1)
+    yield* early
+    assert.equal(listeners(signal), 1)
+    sim.loop.callLater(5, () => controller.abort('mine'))
+    for (const task of tasks) assert.equal(yield* thrownBy(task), 'mine')
+    assert.equal(sim.now(), 6)
+    assert.equal(listeners(signal), 0)
+  }))
+
+test('withSignal: a real leak of listeners on the signal is still told', async () => {
+  const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
+  await simulate(function* () {
+    const { signal } = new AbortController()
+    yield* withSignal(signal, function* () {
+      for (let i = 0; i < 11; i++) signal.addEventListener('abort', () => {})
+      yield* sleep(1)
+    })
+  })
+  assert.equal((await warned).name, 'MaxListenersExceededWarning')
+})

@@ -27,10 +27,27 @@ export function abortSignal(): AbortSignal {
   const { scope } = requireTask('abortSignal()')
   const known = signals.get(scope)
   if (known !== undefined) return known
-  const controller = new AbortController()
+  const controller = newAbortController()
   signals.set(scope, controller.signal)
   abortWith(scope, controller)
   return controller.signal
+}
+
+/** The part of Node's `events` that is used here; other hosts have none, and do not count listeners. */
+interface NodeEvents {
+  setMaxListeners?(count: number, target: AbortSignal): void
+}
+type HostProcess = { getBuiltinModule?(id: string): NodeEvents | undefined } | undefined
+const events = (globalThis as { process?: HostProcess }).process?.getBuiltinModule?.('node:events')
+
+/**
+ * With a signal that any number of listeners may wait for: it lives as long as a scope or a wait, and they go with it.
+ * Node would warn from the eleventh on.
+ */
+export function newAbortController(): AbortController {
+  const controller = new AbortController()
+  events?.setMaxListeners?.(0, controller.signal)
+  return controller
 }
 
 /** A cancel of any scope around this one cancels this one too, up to the first that holds it back. */
@@ -57,6 +74,40 @@ function reasonOf(scope: Scope): Error {
   return scope.reason instanceof Error ? scope.reason : cancelledError('a scope', scope.reason)
 }
 
+/** Who waits for a signal: all of them stand behind one listener. */
+class Listeners {
+  static readonly #of = new WeakMap<AbortSignal, Listeners>()
+
+  readonly #signal: AbortSignal
+  readonly #scopes = new Set<() => void>()
+  readonly #abort = (): void => {
+    for (const abort of [...this.#scopes]) abort()
+  }
+
+  private constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  static of(signal: AbortSignal): Listeners {
+    let listeners = Listeners.#of.get(signal)
+    if (listeners === undefined) {
+      listeners = new Listeners(signal)
+      Listeners.#of.set(signal, listeners)
+    }
+    return listeners
+  }
+
+  add(abort: () => void): void {
+    if (this.#scopes.size === 0) this.#signal.addEventListener('abort', this.#abort, { once: true })
+    this.#scopes.add(abort)
+  }
+
+  remove(abort: () => void): void {
+    if (this.#scopes.delete(abort) && this.#scopes.size === 0)
+      this.#signal.removeEventListener('abort', this.#abort)
+  }
+}
+
 class SignalScope<T> extends BodyScope<T, CancelScope> {
   readonly #signal: AbortSignal
   #bySignal = false
@@ -76,12 +127,12 @@ class SignalScope<T> extends BodyScope<T, CancelScope> {
 
   override makeBody(): void {
     if (this.#signal.aborted) this.#abort()
-    else this.#signal.addEventListener('abort', this.#abort, { once: true })
+    else Listeners.of(this.#signal).add(this.#abort)
     super.makeBody()
   }
 
   override leave(): void {
-    this.#signal.removeEventListener('abort', this.#abort)
+    Listeners.of(this.#signal).remove(this.#abort)
     super.leave()
   }
 
@@ -96,7 +147,7 @@ class SignalScope<T> extends BodyScope<T, CancelScope> {
  *
  * Runs in the caller's task; suspends only where the body does.
  *
- * @param signal one listener is added, and removed when the body has ended
+ * @param signal one listener is added, for all bodies that run until it, and removed when the last of them has ended
  * @param body an operation, or a function that is given the scope and returns one
  * @returns the value of the body
  * @throws the reason of the signal, after the body has unwound

@@ -26,8 +26,8 @@ class ResourceBridge implements ContextBridge {
     ;(task.captured as AsyncResource).runInAsyncScope(step, undefined, task)
   }
 
-  call(captured: AsyncResource, callback: () => void): void {
-    captured.runInAsyncScope(callback)
+  call(captured: AsyncResource, callback: () => unknown): unknown {
+    return captured.runInAsyncScope(callback)
   }
 
   close(captured: AsyncResource): void {

@@ -6,6 +6,9 @@
  * ended and its socket is gone.
  *
  * Connections come from outside of any coroutine. What serves them is called in the context the server was started in.
+ *
+ * Whoever waits for the end of a server may be one of its handlers, or called by one: `inside-call.ts` says which
+ * connections are waited for then.
  */
 import { inheritContext, type Context } from '../core/context.ts'
 import { coroutine } from '../core/coroutine.ts'
@@ -14,7 +17,7 @@ import { printsAs } from '../core/inspect.ts'
 import { nameOf, wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import { checkpoint } from '../core/sleep.ts'
-import type { Coroutine, Suspension } from '../core/suspension.ts'
+import type { Coroutine, Operation, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
 import { WaitQueue } from '../core/wait-queue.ts'
 import { timeoutOr } from '../flow/timeout.ts'
@@ -23,6 +26,15 @@ import { checkSize, formatAddress, type SocketAddress } from './address.ts'
 import type { CallSite } from './call-site.ts'
 import { checkListenOptions, type AcceptEvents, type Endpoint, type ListenOptions } from './endpoint.ts'
 import { ListenError } from './errors.ts'
+import {
+  behalfHere,
+  insideCall,
+  mostExcused,
+  waitingInside,
+  wakeInsideCalls,
+  type Behalf,
+  type InsideCall,
+} from './inside-call.ts'
 import { admitted, checkPolicies, released, wrapped, type Policy, type Refusal } from './policy.ts'
 import type { Listener, NewConnection, TransportEvents } from './transport.ts'
 
@@ -44,6 +56,8 @@ export interface Member {
   readonly remoteAddress: SocketAddress
   /** Runs what serves it, if that is a task and was begun. */
   readonly task: Task | null
+  /** @internal Stands for it where its handler and what that starts run; null if it has no handler. */
+  readonly behalf: Behalf | null
   /** Sends what is buffered, then closes. */
   close(): void
   abort(): void
@@ -72,6 +86,8 @@ export abstract class BaseServer<M extends Member> {
   /** @internal */
   protected readonly context: Context | null
   /** @internal */
+  readonly startedFor: Behalf | null = behalfHere()
+  /** @internal */
   protected readonly members = new Set<M>()
   private readonly policies: readonly Policy[]
   private listeners: readonly Listener[] = []
@@ -79,6 +95,8 @@ export abstract class BaseServer<M extends Member> {
   private places: readonly SocketAddress[] = []
   private state: 'starting' | 'serving' | 'closed' = 'starting'
   private served = false
+  /** What was done last to end the connections. */
+  private ending: 'no' | 'asked' | 'cut' = 'no'
   /** The number of connections when it was last told that the machine has no room; 0: not told. */
   private toldAt = 0
   private readonly idle: WaitQueue
@@ -89,12 +107,7 @@ export abstract class BaseServer<M extends Member> {
     this.policies = options.policies ?? []
     this.runner = runner
     this.context = inheritContext()
-    this.idle = new WaitQueue(() => ({
-      what: this.isServing()
-        ? `the server on ${this.name} to be closed`
-        : `${countOf(this.members.size)} of the server on ${this.name} to end`,
-      holders: [...this.members].flatMap(({ task }) => task ?? []),
-    }))
+    this.idle = new WaitQueue(() => this.describeEnd(null))
   }
 
   // ------------------------------------------------------------------ what a subclass does
@@ -110,8 +123,8 @@ export abstract class BaseServer<M extends Member> {
     wrap: (events: TransportEvents) => TransportEvents,
   ): boolean
 
-  /** @internal Asks what serves the connections to end. */
-  protected abstract askToEnd(): void
+  /** @internal Asks what serves the connections to end; one that is `spared` may go on, for now. */
+  protected abstract askToEnd(spared: (member: Member) => boolean): void
 
   // ------------------------------------------------------------------ what it is
 
@@ -163,6 +176,8 @@ export abstract class BaseServer<M extends Member> {
   /**
    * Waits until the server is closed and its last connection has ended. Suspends until then; being cancelled does not
    * close the server.
+   *
+   * Called by a handler of this server, or by what that has started, it waits for the other connections only.
    */
   waitClosed(): Coroutine<void> {
     return closed(this)
@@ -171,7 +186,7 @@ export abstract class BaseServer<M extends Member> {
   /**
    * Serves until the server is closed by somebody else, and its last connection has ended; or until this wait is
    * cancelled: then the server is ended as `shutdown` does it, and only when all its connections have ended the task goes
-   * on unwinding. Suspends until then.
+   * on unwinding. Suspends until then. A handler that stops the server is waited for as well.
    *
    * @param options.graceMs how long open connections may go on when it is cancelled, in milliseconds; default: 0, what
    *   serves them is asked to end at once. It must fit into the grace of the cancel (`cleanupGraceMs` of `run`, 10 s)
@@ -186,10 +201,34 @@ export abstract class BaseServer<M extends Member> {
    * Ends the server in good order: no new connections; the open ones may go on for `graceMs`; then handlers are
    * cancelled, and may say a last word; then what is left is cut. Suspends until all have ended.
    *
+   * Called by a handler of this server, or by what that has started (tasks, callbacks, handlers of a server of its own),
+   * it neither waits for the connection of that handler nor cuts it, nor those whose handlers wait for the end as well:
+   * each ends when its handler returns, and is waited for by whoever calls from outside. Connections of `createServer`
+   * have no handler, and are closed in any case.
+   *
    * Called in a cleanup it must fit into the grace of that cleanup (`cleanupGraceMs`, 10 s).
    *
    * @param options.graceMs milliseconds; default: 5,000; 0 cancels at once
    * @throws {RangeError} at the call, if `graceMs` is negative or not a number
+   *
+   * @example
+   * import { openConnection, run, startServer, type Server } from 'cede'
+   *
+   * await run(function* () {
+   *   const server: Server = yield* startServer(
+   *     function* (reader, writer) {
+   *       if ((yield* reader.readTextLine()) !== 'stop') return
+   *       yield* server.shutdown()
+   *       yield* writer.send('stopped\n')
+   *     },
+   *     { host: '127.0.0.1', port: 0 },
+   *   )
+   *   const { reader, writer } = yield* openConnection({ host: '127.0.0.1', port: server.port })
+   *   yield* writer.send('stop\n')
+   *   yield* server.serveForever()
+   *   console.log(yield* reader.readTextLine())
+   *   writer.close()
+   * })
    */
   shutdown(options: ShutdownOptions = {}): Coroutine<void> {
     return ended(this, graceOf('shutdown()', options, DEFAULT_SHUTDOWN_GRACE_MS))
@@ -223,7 +262,8 @@ export abstract class BaseServer<M extends Member> {
       }
       this.listeners = listeners
       this.state = 'serving'
-      this.runner.createTask(supervise(this), { name: `server ${this.name}` }, 'startServer()')
+      // Eager: a task that is cancelled before its first step, as the main may end at once, would close nothing.
+      this.runner.createTask(supervise(this), { name: `server ${this.name}`, eager: true }, 'startServer()')
       if (closedByOthers) this.close()
     } catch (error) {
       if (error instanceof ListenError) site.giveTo(error)
@@ -232,7 +272,7 @@ export abstract class BaseServer<M extends Member> {
       if (this.state === 'starting') {
         this.state = 'closed'
         for (const listener of listeners) listener.close()
-        this.askToEnd()
+        this.askToEnd(noOne)
         this.abortClients()
       }
     }
@@ -303,6 +343,7 @@ export abstract class BaseServer<M extends Member> {
   /** @internal The connection and what serves it have ended. */
   protected remove(member: M): void {
     if (!this.members.delete(member)) return
+    if (member.behalf !== null) member.behalf.open = false
     released(this.policies, member.remoteAddress, this.releaseFailed)
     this.wakeIfOver()
   }
@@ -310,21 +351,37 @@ export abstract class BaseServer<M extends Member> {
   // ------------------------------------------------------------------ for the coroutines below
 
   private wakeIfOver(): void {
-    if (this.isOver()) this.idle.wakeAll()
+    if (this.isOver(null)) this.idle.wakeAll()
+    wakeInsideCalls()
   }
 
-  private isOver(): boolean {
-    return this.state === 'closed' && this.members.size === 0
+  /** @internal True if whoever waits for the end need not wait any more; `call` is null outside of all connections. */
+  isOver(call: InsideCall | null): boolean {
+    if (this.state !== 'closed') return false
+    if (this.members.size === 0 || call === null) return this.members.size === 0
+    return call.over || (this.members.size <= mostExcused() && !hasOther(this.members, call.excused()))
   }
 
   /** @internal */
-  *untilOver(): Generator<Suspension, void> {
-    if (this.isOver()) yield* checkpoint()
-    else yield* this.idle.wait()
+  describeEnd(call: InsideCall | null): WaitDescription {
+    const excused = call?.excused()
+    const left = [...this.members].filter(({ behalf }) => behalf === null || excused?.has(behalf) !== true)
+    return {
+      what: this.isServing()
+        ? `the server on ${this.name} to be closed`
+        : `${countOf(left.length)} of the server on ${this.name} to end`,
+      holders: left.flatMap(({ task }) => task ?? []),
+    }
   }
 
   /** @internal */
-  *serveUntilOver(graceMs: number): Generator<Suspension, void> {
+  *untilOver(call: InsideCall | null): Generator<Suspension, void> {
+    if (this.isOver(call)) yield* checkpoint()
+    else yield* (call === null ? this.idle : call.line).wait()
+  }
+
+  /** @internal */
+  *serveUntilOver(graceMs: number, call: InsideCall | null): Generator<Suspension, void> {
     if (this.state !== 'serving' || this.served) {
       const found = this.served ? 'one that is served already' : 'one that is closed'
       throw new InvalidStateError(
@@ -333,36 +390,63 @@ export abstract class BaseServer<M extends Member> {
     }
     this.served = true
     try {
-      yield* this.untilOver()
+      yield* this.untilOver(call)
     } finally {
       this.served = false
-      if (!this.isOver()) yield* this.end(graceMs)
+      if (!this.isOver(call)) yield* this.end(graceMs, call)
     }
   }
 
   /** @internal */
-  *end(graceMs: number): Generator<Suspension, void> {
+  *end(graceMs: number, call: InsideCall | null): Generator<Suspension, void> {
     this.close()
     try {
-      if (graceMs > 0 && !this.isOver()) yield* timeoutOr(graceMs, this.untilOver(), undefined)
+      if (graceMs > 0 && !this.isOver(call)) yield* timeoutOr(graceMs, this.untilOver(call), undefined)
     } finally {
-      if (!this.isOver()) yield* this.cut()
+      if (!this.isOver(call)) yield* this.cut(call)
     }
   }
 
-  private *cut(): Generator<Suspension, void> {
-    this.askToEnd()
+  private *cut(call: InsideCall | null): Generator<Suspension, void> {
+    const spared = (): ReadonlySet<Behalf> => call?.spared() ?? new Set<Behalf>()
+    this.endThem('asked', spared())
     try {
-      yield* timeoutOr(LAST_WORDS_MS, this.untilOver(), undefined)
+      yield* timeoutOr(LAST_WORDS_MS, this.untilOver(call), undefined)
     } finally {
-      this.abortClients()
-      // Handlers that still clean up have a grace of their own.
-      if (!this.isOver()) yield* shield(this.untilOver())
+      if (!this.isOver(call)) {
+        this.endThem('cut', spared())
+        // Handlers that still clean up have a grace of their own.
+        yield* shield(this.untilOver(call))
+      }
+    }
+  }
+
+  /** Ends the connections, but for those that are spared. */
+  private endThem(how: 'asked' | 'cut', spared: ReadonlySet<Behalf>): void {
+    const isSpared = ({ behalf }: Member): boolean => behalf !== null && spared.has(behalf)
+    this.ending = how
+    this.askToEnd(isSpared)
+    if (how === 'asked') return
+    for (const member of this.members) if (!isSpared(member)) member.abort()
+  }
+
+  /** @internal `call` waits no longer. If it gave up, its connection was spared for nothing, and ends as the others do. */
+  left(call: InsideCall): void {
+    call.end()
+    if (this.ending !== 'no' && !call.over && call.own?.open === true) {
+      this.endThem(this.ending, waitingInside(this))
     }
   }
 }
 
 type AnyServer = BaseServer<Member>
+
+const noOne = (): boolean => false
+
+function hasOther(members: Iterable<Member>, excused: ReadonlySet<Behalf>): boolean {
+  for (const { behalf } of members) if (behalf === null || !excused.has(behalf)) return true
+  return false
+}
 
 function countOf(connections: number): string {
   return connections === 1 ? '1 connection' : `${String(connections)} connections`
@@ -372,22 +456,36 @@ function countOf(connections: number): string {
 function* supervise(server: AnyServer): Generator<Suspension, void> {
   let over = false
   try {
-    yield* server.untilOver()
+    yield* server.untilOver(null)
     over = true
   } finally {
-    if (!over) yield* server.end(0)
+    if (!over) yield* server.end(0, null)
+  }
+}
+
+/** Waits for the end, on behalf of the connection that whoever calls runs for. */
+function* called(
+  server: AnyServer,
+  wait: (call: InsideCall | null) => Operation<void>,
+): Generator<Suspension, void> {
+  const call = insideCall(server)
+  call?.begin()
+  try {
+    yield* wait(call)
+  } finally {
+    if (call !== null) server.left(call)
   }
 }
 
 const closed = coroutine('waitClosed', function* (server: AnyServer): Generator<Suspension, void> {
-  yield* server.untilOver()
+  yield* called(server, (call) => server.untilOver(call))
 })
 
 const servedForever = coroutine('serveForever', function* (server: AnyServer, graceMs: number): Generator<
   Suspension,
   void
 > {
-  yield* server.serveUntilOver(graceMs)
+  yield* called(server, (call) => server.serveUntilOver(graceMs, call))
 })
 
 function graceOf(act: string, options: ShutdownOptions, usualMs: number): number {
@@ -405,7 +503,7 @@ const ended = coroutine('shutdown', function* (server: AnyServer, graceMs: numbe
   Suspension,
   void
 > {
-  yield* server.end(graceMs)
+  yield* called(server, (call) => server.end(graceMs, call))
 })
 
 /** @throws {RangeError | MisuseError} if one is wrong */

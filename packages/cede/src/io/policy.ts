@@ -5,6 +5,7 @@
  * A policy can refuse connections (`admit`), and can stand between transport and protocol (`wrap`), where it sees all that
  * goes either way.
  */
+import { ANSWER_EXPECTED, refuseReturned } from '../core/checked-callback.ts'
 import { wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import type { SocketAddress } from './address.ts'
@@ -43,7 +44,10 @@ export function admitted(
   try {
     for (const policy of policies) {
       const refusal = policy.admit?.(remoteAddress) ?? null
-      if (refusal !== null) return refusal
+      if (refusal !== null) {
+        refuseReturned(`admit() of policy ${policy.name}`, refusal, ANSWER_EXPECTED)
+        return refusal
+      }
       admittedBy++
     }
     return null
@@ -60,7 +64,8 @@ export function released(
 ): void {
   for (const policy of policies) {
     try {
-      policy.release?.(remoteAddress)
+      const returned: unknown = policy.release?.(remoteAddress)
+      if (returned !== undefined) refuseReturned(`release() of policy ${policy.name}`, returned)
     } catch (error) {
       failed(error)
     }
@@ -73,7 +78,13 @@ export function wrapped(
   events: TransportEvents,
   runner: Runner,
 ): TransportEvents {
-  return policies.reduceRight((inner, policy) => policy.wrap?.(inner, runner) ?? inner, events)
+  return policies.reduceRight((inner, policy) => wrappedBy(policy, inner, runner), events)
+}
+
+function wrappedBy(policy: Policy, events: TransportEvents, runner: Runner): TransportEvents {
+  const outer = policy.wrap?.(events, runner) ?? events
+  if (outer !== events) refuseReturned(`wrap() of policy ${policy.name}`, outer, ANSWER_EXPECTED)
+  return outer
 }
 
 /** @throws {MisuseError} if one is no policy */

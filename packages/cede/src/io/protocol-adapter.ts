@@ -8,7 +8,7 @@ import { wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
 import type { CallbackScope } from '../core/timer-handle.ts'
 import { formatAddress } from './address.ts'
-import { BufferedProtocol, Protocol, type AnyProtocol } from './protocol.ts'
+import { BufferedProtocol, classOf, expectNothing, Protocol, type AnyProtocol } from './protocol.ts'
 import type { ConnectionEnd, InnerTransport } from './transport.ts'
 
 export class ProtocolAdapter implements ConnectionEnd {
@@ -37,12 +37,16 @@ export class ProtocolAdapter implements ConnectionEnd {
 
   connectionMade(transport: InnerTransport): void {
     this.#transport = transport
-    this.#call('connectionMade', () => this.#protocol.connectionMade(transport))
+    const protocol = this.#protocol
+    this.#call('connectionMade', () =>
+      expectNothing(protocol, 'connectionMade', protocol.connectionMade(transport)),
+    )
   }
 
   dataReceived(chunk: Buffer): void {
     const protocol = this.#protocol
-    if (protocol instanceof Protocol) this.#call('dataReceived', () => protocol.dataReceived(chunk))
+    if (protocol instanceof Protocol)
+      this.#call('dataReceived', () => expectNothing(protocol, 'dataReceived', protocol.dataReceived(chunk)))
     else this.#call('getBuffer and bufferUpdated', () => this.#fill(protocol, chunk))
   }
 
@@ -58,24 +62,33 @@ export class ProtocolAdapter implements ConnectionEnd {
   }
 
   eofReceived(): boolean {
+    const protocol = this.#protocol
     let keepsOpen = false
     this.#call('eofReceived', () => {
-      keepsOpen = this.#protocol.eofReceived() === true
+      const returned = protocol.eofReceived()
+      if (returned === true) keepsOpen = true
+      else expectNothing(protocol, 'eofReceived', returned)
     })
     return keepsOpen
   }
 
   pauseWriting(): void {
-    this.#call('pauseWriting', () => this.#protocol.pauseWriting())
+    const protocol = this.#protocol
+    this.#call('pauseWriting', () => expectNothing(protocol, 'pauseWriting', protocol.pauseWriting()))
   }
 
   resumeWriting(): void {
-    this.#call('resumeWriting', () => this.#protocol.resumeWriting())
+    const protocol = this.#protocol
+    this.#call('resumeWriting', () => expectNothing(protocol, 'resumeWriting', protocol.resumeWriting()))
   }
 
   connectionLost(error: Error | null): void {
     // A policy that throws in `connectionMade` keeps this one from being told.
-    if (this.#transport !== null) this.#call('connectionLost', () => this.#protocol.connectionLost(error))
+    const protocol = this.#protocol
+    if (this.#transport !== null)
+      this.#call('connectionLost', () =>
+        expectNothing(protocol, 'connectionLost', protocol.connectionLost(error)),
+      )
     const { runner, captured } = this.#scope
     if (captured !== null) runner!.bridge!.close(captured)
     this.onLost?.()
@@ -95,6 +108,8 @@ export class ProtocolAdapter implements ConnectionEnd {
   }
 
   #call(name: string, callback: () => void): void {
+    // For debug mode, which tells of calls that hold the loop.
+    if (this.#runner.debug !== null) Object.defineProperty(callback, 'name', { value: this.#nameOf(name) })
     this.#runner.loop.callNow(callback, this.#scope, (error) => {
       const transport = this.#transport!
       this.#runner.report({
@@ -103,6 +118,10 @@ export class ProtocolAdapter implements ConnectionEnd {
       })
       transport.fail(error instanceof Error ? error : new Error(String(error), { cause: error }))
     })
+  }
+
+  #nameOf(call: string): string {
+    return `${classOf(this.#protocol)}.${call}, ${formatAddress(this.#transport!.remoteAddress)}`
   }
 }
 
@@ -114,7 +133,7 @@ function fillOnce(protocol: BufferedProtocol, chunk: Buffer): number {
   }
   const count = Math.min(target.length, chunk.length)
   target.set(chunk.subarray(0, count))
-  protocol.bufferUpdated(count)
+  expectNothing(protocol, 'bufferUpdated', protocol.bufferUpdated(count))
   return count
 }
 

@@ -1,6 +1,6 @@
 /** A server whose connections are served by protocols: one object of the program for each. */
 import type { Runner } from '../core/runner.ts'
-import type { SocketAddress } from './address.ts'
+import { formatAddress, type SocketAddress } from './address.ts'
 import { BaseServer, type BaseServerOptions, type Member } from './base-server.ts'
 import type { AnyProtocol } from './protocol.ts'
 import { ProtocolAdapter } from './protocol-adapter.ts'
@@ -33,29 +33,33 @@ export class ProtocolServer<P extends AnyProtocol = AnyProtocol> extends BaseSer
   ): boolean {
     const { runner, context } = this
     let taken = false
-    runner.loop.callNow(
-      () => {
-        const adapter = new ProtocolAdapter('createServer()', this.#makeProtocol(), runner)
-        const events = wrap(adapter)
-        const member = new ServedProtocol(adapter, connection.remoteAddress)
-        this.members.add(member)
-        adapter.onLost = () => this.remove(member)
-        try {
-          connection.take(events, runner)
-          taken = true
-        } catch (error) {
-          this.members.delete(member)
-          throw error
-        }
-      },
-      { runner, context, captured: null },
-      (error) => this.refuseBroken(connection, error),
+    const accept = (): void => {
+      const adapter = new ProtocolAdapter('createServer()', this.#makeProtocol(), runner)
+      const events = wrap(adapter)
+      const member = new ServedProtocol(adapter, connection.remoteAddress)
+      this.members.add(member)
+      adapter.onLost = () => this.remove(member)
+      try {
+        connection.take(events, runner)
+        taken = true
+      } catch (error) {
+        this.members.delete(member)
+        throw error
+      }
+    }
+    if (runner.debug !== null) {
+      const name = `createServer(), ${formatAddress(connection.remoteAddress)}`
+      Object.defineProperty(accept, 'name', { value: name })
+    }
+    runner.loop.callNow(accept, { runner, context, captured: null }, (error) =>
+      this.refuseBroken(connection, error),
     )
     return taken
   }
 
   /** @internal */
   protected override askToEnd(): void {
+    // None has a handler that could wait for the end, so none is spared.
     this.closeClients()
   }
 }
@@ -64,6 +68,7 @@ class ServedProtocol implements Member {
   readonly #adapter: ProtocolAdapter
   readonly remoteAddress: SocketAddress
   readonly task = null
+  readonly behalf = null
 
   constructor(adapter: ProtocolAdapter, remoteAddress: SocketAddress) {
     this.#adapter = adapter

@@ -3,13 +3,16 @@
  * calling methods of its transport; nothing in it suspends. Streams are made of the same events.
  *
  * The methods here do nothing, so that a protocol has only those it needs. They are called by the loop, in the context
- * of whoever made the connection; what they throw is fatal for the connection, not for the process.
+ * of whoever made the connection; what they throw is fatal for the connection, not for the process. The same goes for one
+ * that is no plain function, a generator or async: what it does has to be done when it returns. Their return types,
+ * `void | undefined`, let the compiler see that; `void` alone would take anything.
  */
+import { refuseReturned } from '../core/checked-callback.ts'
 import type { Transport } from './transport.ts'
 
 abstract class BaseProtocol {
   /** First of all, before any data. Reading starts when it returns, unless it called `transport.pauseReading()`. */
-  connectionMade(_transport: Transport): void {}
+  connectionMade(_transport: Transport): void | undefined {}
 
   /**
    * The peer sends nothing more.
@@ -20,17 +23,17 @@ abstract class BaseProtocol {
   eofReceived(): boolean | void {}
 
   /** More than the high-water mark is buffered: stop writing for a while. */
-  pauseWriting(): void {}
+  pauseWriting(): void | undefined {}
 
   /** No more than the low-water mark is left: go on. */
-  resumeWriting(): void {}
+  resumeWriting(): void | undefined {}
 
   /**
    * Last of all and exactly once.
    *
    * @param _error why it broke; null if it was closed by you, or by the peer in good order
    */
-  connectionLost(_error: Error | null): void {}
+  connectionLost(_error: Error | null): void | undefined {}
 }
 
 /**
@@ -61,7 +64,7 @@ abstract class BaseProtocol {
  */
 export class Protocol extends BaseProtocol {
   /** Some bytes came; they are yours. */
-  dataReceived(_chunk: Buffer): void {}
+  dataReceived(_chunk: Buffer): void | undefined {}
 }
 
 /**
@@ -79,7 +82,22 @@ export abstract class BufferedProtocol extends BaseProtocol {
   abstract getBuffer(sizeHint: number): Uint8Array
 
   /** `bytes` bytes were put into the memory that `getBuffer` gave. */
-  abstract bufferUpdated(bytes: number): void
+  abstract bufferUpdated(bytes: number): void | undefined
 }
 
 export type AnyProtocol = Protocol | BufferedProtocol
+
+/** @internal For messages. */
+export function classOf(protocol: object): string {
+  const { name } = protocol.constructor
+  return name === '' ? 'a protocol' : name
+}
+
+/**
+ * @internal For what a method of a protocol has returned.
+ *
+ * @throws {MisuseError} if it was a generator or async
+ */
+export function expectNothing(protocol: object, method: string, returned: unknown): void {
+  if (returned !== undefined) refuseReturned(`${method}() of ${classOf(protocol)}`, returned)
+}

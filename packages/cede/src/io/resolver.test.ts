@@ -193,3 +193,31 @@ test('what a resolver returns is looked at', () =>
       )
     }
   }))
+
+test('a resolver that is no coroutine function, or names what is no address, is told so', () =>
+  simulate(function* () {
+    const wrong: readonly (readonly [found: unknown, words: RegExp])[] = [
+      [
+        async () => [],
+        /the resolver: expected an operation, found a promise; make the async function a `function\*`/,
+      ],
+      [() => [], /the resolver: expected an operation, found an array/],
+      [() => undefined, /the resolver: expected an operation, found undefined/],
+      [answer({ address: 'bad', family: 4 }), /found 'bad', which is no address$/],
+      [answer({ address: '::1', family: 4 }), /found '::1' with family 4, which is an address of family 6$/],
+      [
+        answer({ address: '10.0.0.1' }),
+        /found '10.0.0.1' with family undefined, which is an address of family 4$/,
+      ],
+      [answer({ host: '10.0.0.1' }), /found an entry without an address$/],
+      [answer('10.0.0.1'), /found an entry without an address: a string \("10.0.0.1"\)$/],
+    ]
+    for (const [resolver, words] of wrong)
+      assert.match(String(yield* thrownBy(resolve('host.test', 0, resolver as Resolver))), words)
+    function answer(entry: unknown) {
+      return function* (): Generator<Suspension, unknown> {
+        yield* sleep(0)
+        return [{ address: '10.0.0.1', family: 4 }, entry]
+      }
+    }
+  }))

@@ -5,7 +5,8 @@
 import { lookup, Resolver as DnsServers } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { ContextVar } from '../core/context.ts'
-import { coroutine } from '../core/coroutine.ts'
+import { coroutine, operationFrom } from '../core/coroutine.ts'
+import { MisuseError } from '../core/errors.ts'
 import { nameOf, wrongArgument } from '../core/misuse.ts'
 import type { Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import { gatherSettled } from '../flow/gather.ts'
@@ -105,22 +106,35 @@ export function* resolve(
   if (kind !== 0) return [{ address: host, family: kind === 6 ? 6 : 4 }]
   let found: unknown
   try {
-    found = yield* resolver(host, { family })
+    found = yield* operationFrom('the resolver', resolver(host, { family }))
   } catch (error) {
-    throw resolverFailed(host, error)
+    throw error instanceof MisuseError ? error : resolverFailed(host, error)
   }
-  if (!Array.isArray(found) || !found.every(isResolved)) {
-    throw new Error(
-      `expected the resolver to return addresses as \`[{ address: '127.0.0.1', family: 4 }]\`, found ${nameOf(found)}`,
-    )
+  if (!Array.isArray(found)) throw notResolved(nameOf(found))
+  for (const one of found as unknown[]) {
+    const wrong = wrongIn(one)
+    if (wrong !== null) throw notResolved(wrong)
   }
-  if (found.length > 0) return found
+  if (found.length > 0) return found as ResolvedAddress[]
   throw Object.assign(new Error(`expected an address of ${host}, found none`), { code: 'ENOTFOUND' })
 }
 
-function isResolved(one: unknown): one is ResolvedAddress {
-  const { address, family } = Object(one) as Partial<ResolvedAddress>
-  return typeof address === 'string' && isIP(address) !== 0 && isIP(address) === family
+/** What is wrong with an entry of a resolver's answer; null: nothing. */
+function wrongIn(one: unknown): string | null {
+  const { address, family } = Object(one) as { readonly address?: unknown; readonly family?: unknown }
+  if (typeof address !== 'string') {
+    return `an entry without an address${typeof one === 'object' && one !== null ? '' : `: ${nameOf(one)}`}`
+  }
+  const kind = isIP(address)
+  if (kind === 0) return `'${address}', which is no address`
+  if (kind === family) return null
+  return `'${address}' with family ${String(family)}, which is an address of family ${String(kind)}`
+}
+
+function notResolved(found: string): Error {
+  return new Error(
+    `expected the resolver to return addresses as \`[{ address: '127.0.0.1', family: 4 }]\`, found ${found}`,
+  )
 }
 
 /** With the code it has: for those that are known there are better words. */

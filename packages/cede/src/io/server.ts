@@ -4,6 +4,7 @@
  * A handler that returns has its connection closed, and what it wrote is still sent. Handlers are made in a callback of
  * the loop, which has the context the server was started in; so a handler is called, and fails, where library code would.
  */
+import { Context } from '../core/context.ts'
 import { TimeoutError } from '../core/errors.ts'
 import { notAnOperation, wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'
@@ -13,6 +14,7 @@ import { Handle } from '../core/timer-handle.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import { BaseServer, type BaseServerOptions, type Member } from './base-server.ts'
 import { IncompleteReadError, LimitError, ProtocolError } from './errors.ts'
+import { Behalf } from './inside-call.ts'
 import type { Connection } from './open-connection.ts'
 import { StreamProtocol, type StreamOptions } from './stream-protocol.ts'
 import type { StreamReader } from './stream-reader.ts'
@@ -92,7 +94,7 @@ export class Server extends BaseServer<Served> {
       this.members.delete(served)
       throw error
     }
-    this.#callInContext(() => this.#begin(served))
+    this.#callIn(this.#contextOf(served), () => this.#begin(served))
     return true
   }
 
@@ -121,7 +123,7 @@ export class Server extends BaseServer<Served> {
 
   /** @internal */
   taskEnded(served: Served, task: Task): void {
-    if (task.status === 'failed') this.#callInContext(() => this.#report(served, task.outcome))
+    if (task.status === 'failed') this.#callIn(this.context, () => this.#report(served, task.outcome))
     this.#handlerEnded(served)
   }
 
@@ -150,17 +152,24 @@ export class Server extends BaseServer<Served> {
     this.runner.report({ message: `${name} was cut`, error, fromOutside: true })
   }
 
-  /** Runs `callback` in the loop, in the context of the server and the host's context of this moment. */
-  #callInContext(callback: () => void): void {
+  /** The context of the server, for what runs on behalf of one connection. */
+  #contextOf(served: Served): Context {
+    const context = this.context?.copy() ?? new Context()
+    context.origin = served.behalf
+    return context
+  }
+
+  /** Runs `callback` in the loop, in a context and the host's context of this moment. */
+  #callIn(context: Context | null, callback: () => void): void {
     const { loop, bridge } = this.runner
     const captured = bridge === null ? null : bridge.open()
-    loop.schedule(new Handle(loop, callback, { runner: this.runner, context: this.context, captured }))
+    loop.schedule(new Handle(loop, callback, { runner: this.runner, context, captured }))
   }
 
   /** @internal */
-  protected override askToEnd(): void {
+  protected override askToEnd(spared: (member: Member) => boolean): void {
     this.#ending = true
-    for (const { task } of this.members) task?.cancel({ reason: 'the server ends' })
+    for (const member of this.members) if (!spared(member)) member.task?.cancel({ reason: 'the server ends' })
   }
 }
 
@@ -169,6 +178,7 @@ class Served implements ServerConnection, Member, TaskOwner {
   readonly #number: number
   readonly #protocol: StreamProtocol
   readonly remoteAddress: SocketAddress
+  readonly behalf: Behalf
   task: Task | null = null
   /** The handler has ended. */
   handled = false
@@ -177,6 +187,7 @@ class Served implements ServerConnection, Member, TaskOwner {
 
   constructor(server: Server, number: number, protocol: StreamProtocol, remoteAddress: SocketAddress) {
     this.#server = server
+    this.behalf = new Behalf(server)
     this.#number = number
     this.#protocol = protocol
     this.remoteAddress = remoteAddress

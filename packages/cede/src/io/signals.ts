@@ -3,8 +3,9 @@
  *
  * The first signal cancels the mains that handle signals; their cleanup runs and their `run` settles. When the process
  * would end after that, the signal is raised again with nobody listening, so that the parent sees what ended it; a
- * process that survives that (PID 1 in a container) exits with 128 + n. The second signal prints where every task is
- * and ends the process at once.
+ * process that survives that (PID 1 in a container) exits with 128 + n. An exit code that the program has chosen since
+ * the signal goes before that. The second signal prints where every task is and ends the process at once, by that
+ * signal.
  *
  * A main that was cancelled in this way rejects its `run`. Where nobody handles that rejection, it is the ordinary end
  * of a program stopped with Ctrl-C and not worth a stack trace: the process ends by the signal, silently.
@@ -13,6 +14,12 @@ import { constants } from 'node:os'
 
 export type StopSignal = 'SIGINT' | 'SIGTERM'
 export const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM']
+
+/**
+ * Exit codes that Node sets itself, for an uncaught error and for a top-level `await` that never ends: they are nobody's
+ * choice.
+ */
+const CODES_OF_THE_HOST: readonly unknown[] = [1, 13]
 
 /** Called with the signal; cancels a main. */
 type Stop = (signal: StopSignal) => void
@@ -23,6 +30,8 @@ class SignalWatch {
   /** Rejections that mean no more than that the signal did its work. */
   readonly #expected = new WeakSet<Error>()
   #received: StopSignal | null = null
+  /** `process.exitCode` when it came. */
+  #codeBefore: typeof process.exitCode
   /** Runs that the signal has cancelled and that have not settled. */
   readonly #stopping = new Set<Stop>()
   #endWhenStopped = false
@@ -35,7 +44,7 @@ class SignalWatch {
     return () => {
       for (const signal of signals) this.#remove(signal, stop)
       if (!this.#stopping.delete(stop) || this.#stopping.size > 0 || !this.#endWhenStopped) return
-      setImmediate(() => this.#end(this.#received!))
+      setImmediate(() => this.#endAsChosen())
     }
   }
 
@@ -84,6 +93,7 @@ class SignalWatch {
       }
     }
     this.#received = signal
+    this.#codeBefore = process.exitCode
     process.once('exit', this.#raiseAtExit)
     process.on('uncaughtException', this.#uncaught)
     for (const stop of [...(this.#stops.get(signal) ?? [])]) {
@@ -92,13 +102,15 @@ class SignalWatch {
     }
   }
 
-  readonly #raiseAtExit = (): void => this.#raise(this.#received!)
+  readonly #raiseAtExit = (): void => {
+    if (!this.#codeWasChosen()) this.#raise(this.#received!)
+  }
 
   readonly #uncaught = (error: unknown): void => {
     if (error instanceof Error && this.#expected.has(error)) {
       // The cleanup of other runs must not be cut short by the one that was quickest.
       if (this.#stopping.size > 0) this.#endWhenStopped = true
-      else this.#end(this.#received!)
+      else this.#endAsChosen()
       return
     }
     // Not ours: it must end the process as it would without this listener.
@@ -109,6 +121,17 @@ class SignalWatch {
     setImmediate(() => {
       throw error
     })
+  }
+
+  /** The program has said with which code it wants to end: `process.exit(n)`, or `process.exitCode = n`. */
+  #codeWasChosen(): boolean {
+    const { exitCode } = process
+    return exitCode !== undefined && exitCode !== this.#codeBefore && !CODES_OF_THE_HOST.includes(exitCode)
+  }
+
+  #endAsChosen(): never {
+    if (this.#codeWasChosen()) process.exit()
+    this.#end(this.#received!)
   }
 
   #end(signal: StopSignal): never {

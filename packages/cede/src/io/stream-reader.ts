@@ -224,8 +224,8 @@ export class StreamReader {
   }
 
   /**
-   * Calls a coroutine function with each line, as `readTextLine` returns it, until the stream ends or `body` returns
-   * `false`. Suspends as reads do, and where the body does.
+   * Calls a coroutine function with each line, as `readTextLine` returns it: a string without its ending. Until the stream
+   * ends or `body` returns `false`. Suspends as reads do, and where the body does.
    *
    * @throws what `readTextLine` and the body throw
    */

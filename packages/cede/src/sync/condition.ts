@@ -8,6 +8,7 @@
  * cancelled after that gets the lock, returns from `wait()`, and unwinds at its next wait. One that is cancelled before
  * has not been told, and somebody else will be; it gets the lock back before its cleanup runs, however long that takes.
  */
+import { refuseReturned } from '../core/checked-callback.ts'
 import { coroutine, makesCoroutines } from '../core/coroutine.ts'
 import { MisuseError } from '../core/errors.ts'
 import { printsAs } from '../core/inspect.ts'
@@ -16,7 +17,6 @@ import { noteMade } from '../core/running.ts'
 import { Scope } from '../core/scope.ts'
 import { checkpoint } from '../core/sleep.ts'
 import type { Body, Coroutine, Suspension } from '../core/suspension.ts'
-import { isFuture } from '../core/task.ts'
 import { Waiting, WaitQueue } from '../core/wait-queue.ts'
 import { called, inLine, printed } from './in-line.ts'
 import { Lock, type LockStatistics } from './lock.ts'
@@ -265,7 +265,8 @@ const waitedFor = coroutine('waitFor', function* (condition: Condition, predicat
   condition.requireHeld('waitFor()')
   for (;;) {
     const value = predicate()
-    requireAnswer(value)
+    // A promise and an operation would count as true, whatever comes of them.
+    refuseReturned('waitFor()', value, 'a predicate that answers at once')
     if (Boolean(value)) return value
     yield* condition.wait()
   }
@@ -276,12 +277,4 @@ function insteadOfOptions(found: unknown): string {
   return found instanceof Condition
     ? '`new Condition({ lock: condition.lock })`'
     : '`new Condition({ lock })`'
-}
-
-/** A promise and an operation count as true, whatever comes of them. */
-function requireAnswer(value: unknown): void {
-  if (isFuture(value) || typeof (value as { then?: unknown } | null | undefined)?.then !== 'function') return
-  throw new MisuseError(
-    `waitFor(): a predicate that answers at once was expected, found one that returns ${nameOf(value)}`,
-  )
 }

@@ -1,3 +1,4 @@
+import { checkedCallback } from '../core/checked-callback.ts'
 import { MisuseError } from '../core/errors.ts'
 import { nameOf } from '../core/misuse.ts'
 import type { Coroutine } from '../core/suspension.ts'
@@ -51,6 +52,7 @@ export class PriorityQueue<T> extends Queue<T> {
         `new PriorityQueue(): a function that compares two items was expected, found ${nameOf(compare)}`,
       )
     }
+    checkedCallback('new PriorityQueue()', compare)
     super(maxSize, options, new Heap<T>(compare))
     this.#compare = compare
   }

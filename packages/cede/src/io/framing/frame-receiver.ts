@@ -8,7 +8,7 @@ import { nameOf, wrongArgument } from '../../core/misuse.ts'
 import { formatAddress } from '../address.ts'
 import { ByteQueue } from '../byte-queue.ts'
 import { IncompleteReadError } from '../errors.ts'
-import { Protocol } from '../protocol.ts'
+import { expectNothing, Protocol } from '../protocol.ts'
 import type { InnerTransport, Transport } from '../transport.ts'
 import type { FrameCodec } from './frame-codec.ts'
 import { FrameSearch } from './frame-search.ts'
@@ -68,7 +68,7 @@ export abstract class FrameReceiver<In, Out = In> extends Protocol {
   // ------------------------------------------------------------------ what a subclass has
 
   /** A frame came. */
-  abstract frameReceived(frame: In): void
+  abstract frameReceived(frame: In): void | undefined
 
   /**
    * What came is no frame, or too long, or the peer ended in the middle of one. Nothing more is given out. If it returns
@@ -77,7 +77,7 @@ export abstract class FrameReceiver<In, Out = In> extends Protocol {
    * @param _error what the codec threw, mostly {LimitError} or {ProtocolError}; {IncompleteReadError}. `connectionLost`
    *   is given the same if the connection is aborted
    */
-  framingFailed(_error: Error): void {}
+  framingFailed(_error: Error): void | undefined {}
 
   /**
    * The peer sends nothing more, and all frames were given out.
@@ -187,7 +187,7 @@ export abstract class FrameReceiver<In, Out = In> extends Protocol {
       this.#fail(error instanceof Error ? error : new Error(nameOf(error), { cause: error }))
       return false
     }
-    this.frameReceived(frame)
+    expectNothing(this, 'frameReceived', this.frameReceived(frame))
     return true
   }
 
@@ -206,13 +206,16 @@ export abstract class FrameReceiver<In, Out = In> extends Protocol {
     }
     if (this.#toldEnd) return
     this.#toldEnd = true
-    if (this.framesEnded() !== true) this.close()
+    const returned = this.framesEnded()
+    if (returned === true) return
+    expectNothing(this, 'framesEnded', returned)
+    this.close()
   }
 
   #fail(error: Error): void {
     this.#failed = true
     this.#queue.drop(this.#queue.length)
-    this.framingFailed(error)
+    expectNothing(this, 'framingFailed', this.framingFailed(error))
     const { transport } = this
     if (transport.closing) return
     // All of this library's can; what somebody else wrote may not.

@@ -1,6 +1,7 @@
 /** Lines in callbacks, with bodies of bytes between them. */
 import type { ByteQueue } from '../byte-queue.ts'
 import { LimitError } from '../errors.ts'
+import { expectNothing } from '../protocol.ts'
 import { FrameReceiver } from './frame-receiver.ts'
 import { lines, type LinesOptions } from './lines.ts'
 
@@ -52,13 +53,13 @@ export abstract class LineReceiver extends FrameReceiver<string> {
   }
 
   /** A line came. */
-  abstract lineReceived(line: string): void
+  abstract lineReceived(line: string): void | undefined
 
   /** Bytes came in raw mode. Does nothing here. */
-  rawDataReceived(_bytes: Buffer): void {}
+  rawDataReceived(_bytes: Buffer): void | undefined {}
 
   /** A line is too long. As `framingFailed`: if it has not closed the connection, that is aborted. */
-  lineLimitExceeded(_error: LimitError): void {}
+  lineLimitExceeded(_error: LimitError): void | undefined {}
 
   /** From here on `rawDataReceived` is called, with what stands behind the current line first. */
   setRawMode(): void {
@@ -79,18 +80,18 @@ export abstract class LineReceiver extends FrameReceiver<string> {
   }
 
   override frameReceived(line: string): void {
-    this.lineReceived(line)
+    expectNothing(this, 'lineReceived', this.lineReceived(line))
   }
 
   override framingFailed(error: Error): void {
-    if (error instanceof LimitError) this.lineLimitExceeded(error)
+    if (error instanceof LimitError) expectNothing(this, 'lineLimitExceeded', this.lineLimitExceeded(error))
   }
 
   /** @internal */
   protected override giveOne(queue: ByteQueue, ended: boolean): boolean {
     if (!this.#raw) return super.giveOne(queue, ended)
     if (queue.length === 0) return false
-    this.rawDataReceived(queue.take(queue.length))
+    expectNothing(this, 'rawDataReceived', this.rawDataReceived(queue.take(queue.length)))
     return true
   }
 }
