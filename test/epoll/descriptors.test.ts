@@ -1,10 +1,12 @@
 /** `addReader` and `addWriter`: descriptors that belong to somebody else. */
 import assert from 'node:assert/strict'
-import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setImmediate as polled } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import {
@@ -15,10 +17,12 @@ import {
   run,
   sleep,
   startServer,
+  until,
   type ExceptionContext,
   type Suspension,
 } from 'cede'
 import { HostDriver } from 'cede/lowlevel'
+import type { Shim } from '../../packages/cede/src/drivers/shim.ts'
 import { shim, skip } from '../support/shim.ts'
 import { onOwnDriver } from './own-driver.ts'
 
@@ -314,6 +318,55 @@ test('its number is used again: the new reader is told, the callbacks of the old
     assert.equal(loop.removeWriter(old), false)
     for (const socket of pair) shim.close(socket)
   }),
+)
+
+test(
+  'a child has the file too, and it was closed before it was removed: nobody is kept busy',
+  { skip },
+  async () => {
+    const path = join(folder, 'shared')
+    execFileSync('mkfifo', [path])
+    const shared = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+    const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', shared] })
+    const gone = once(child, 'exit')
+    let looks = 0
+    let pollers = 0
+    const calls: Partial<Shim> = {
+      openPoller(events, callback) {
+        pollers++
+        return shim.openPoller(events, (count) => {
+          looks++
+          return callback(count)
+        })
+      },
+    }
+    await onOwnDriver(
+      function* () {
+        const loop = getRunningLoop()
+        const [ours, theirs] = socketPair()
+        const memory = Buffer.alloc(16)
+        const heard: string[] = []
+        loop.addReader(ours, () => heard.push(memory.toString('latin1', 0, shim.read(ours, memory, 0, 16))))
+        loop.addReader(shared, () => {})
+        closeSync(shared)
+        loop.removeReader(shared)
+        const again = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+        writeSync(again, 'x')
+        for (let round = 0; round < 500; round++) yield* until(polled())
+        assert.ok(looks < 100, `${looks} looks at events for nobody`)
+        assert.equal(pollers, 2)
+        shim.write(theirs, Buffer.from('goes on'), 0, 7)
+        yield* settle()
+        assert.deepEqual(heard, ['goes on'])
+        loop.removeReader(ours)
+        for (const socket of [ours, theirs]) shim.close(socket)
+        closeSync(again)
+      },
+      { calls },
+    )
+    child.kill()
+    await gone
+  },
 )
 
 test('its number is a connection by now: that is told, and the connection goes on', { skip }, () =>

@@ -249,7 +249,7 @@ test(
         )
         const { port } = server.addresses[0]!
 
-        /** @returns true if the system told all of it at once */
+        /** @returns true if the system told all of it at once, and the number was used again */
         const attempt = function* () {
           made = []
           accepted = []
@@ -267,9 +267,11 @@ test(
           say(second, 'for the second')
           yield* untilTrue(() => accepted.length === 3 && made[1]!.lost !== undefined)
           yield* sleep(1)
-          const atOnce = batches.some((batch) => both.every((token) => batch.includes(token)))
+          const atOnce =
+            // Somebody else of this process may have taken the number, or given a lower one back.
+            accepted[2] === accepted[1] &&
+            batches.some((batch) => both.every((token) => batch.includes(token)))
           if (atOnce) {
-            assert.equal(accepted[2], accepted[1], 'the number is used again')
             assert.deepEqual(reads, [accepted[0]], 'nobody looks for what was meant for the second')
             assert.deepEqual(
               made.map(({ received }) => received),

@@ -1,17 +1,20 @@
 /** What only sockets of the epoll driver do: slabs, sends that take a part, and a system that cannot accept. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as polled } from 'node:timers/promises'
 import {
   gather,
   openConnection,
   sleep,
   startServer,
+  timeout,
+  until,
   type Connection,
   type ExceptionContext,
   type Server,
   type Suspension,
 } from 'cede'
-import type { Shim } from '../../packages/cede/src/drivers/shim.ts'
+import { EINVAL, HUNG_UP, type Shim } from '../../packages/cede/src/drivers/shim.ts'
 import { shim, skip } from '../support/shim.ts'
 import { echo, HOST, onOwnDriver } from './own-driver.ts'
 
@@ -169,6 +172,122 @@ test('a server that cannot accept can be closed meanwhile', { skip }, () =>
     connection.writer.abort()
   }),
 )
+
+for (const [code, errno, accepts] of [
+  ['ENOSYS', 38, 1],
+  // It may be one peer that a firewall does not want.
+  ['EPERM', 1, 64],
+] as const) {
+  test(
+    `accept fails again and again with ${code}: it is told, and does not keep the process busy`,
+    { skip },
+    () => {
+      let asked = 0
+      const calls: Partial<Shim> = {
+        accept() {
+          asked++
+          return -errno
+        },
+      }
+      const reports: ExceptionContext[] = []
+      return on(
+        calls,
+        function* () {
+          const server = yield* startServer(echo, { host: HOST, port: 0 })
+          const client = shim.connectTcp(HOST, server.port, '', 0, true, -1)
+          for (let n = 0; n < 1_000 && reports.length === 0; n++) yield* sleep(1)
+          for (let n = 0; n < 10; n++) yield* sleep(1)
+          assert.deepEqual([asked, reports.length], [accepts, 1])
+          assert.equal((reports[0]!.error as NodeJS.ErrnoException).code, code)
+          assert.equal(server.isServing(), true)
+          shim.close(client)
+          yield* server.shutdown()
+        },
+        reports,
+      )
+    },
+  )
+}
+
+test(
+  'a listening socket that somebody has shut down: it is told once, and the server is closed',
+  { skip },
+  () => {
+    let asked = 0
+    const calls: Partial<Shim> = {
+      accept() {
+        asked++
+        return -EINVAL
+      },
+    }
+    const reports: ExceptionContext[] = []
+    return on(
+      calls,
+      function* () {
+        const server = yield* startServer(echo, { host: HOST, port: 0 })
+        const client = shim.connectTcp(HOST, server.port, '', 0, true, -1)
+        yield* timeout(10_000, server.serveForever())
+        for (let n = 0; n < 10; n++) yield* sleep(1)
+        assert.deepEqual([asked, reports.length], [1, 1])
+        assert.match(reports[0]!.message, /^the server on .+ cannot accept a connection$/)
+        assert.equal((reports[0]!.error as NodeJS.ErrnoException).code, 'EINVAL')
+        assert.equal(server.isServing(), false)
+        shim.close(client)
+      },
+      reports,
+    )
+  },
+)
+
+test('one that is shut down while it rests: the same, and nothing is asked for later', { skip }, () => {
+  const sent: { tell: (token: number, bits: number) => void }[] = []
+  const watched = new Map<number, number>()
+  const rewatched: number[] = []
+  let listening = -1
+  const calls: Partial<Shim> = {
+    accept: () => -24,
+    openPoller(events, callback) {
+      const tell = (token: number, bits: number): void => {
+        events.set([token, bits])
+        callback(1)
+      }
+      sent.push({ tell })
+      return shim.openPoller(events, callback)
+    },
+    listenTcp: (...args) => (listening = shim.listenTcp(...args)),
+    watch(poller, descriptor, bits, token) {
+      watched.set(descriptor, token)
+      return shim.watch(poller, descriptor, bits, token)
+    },
+    rewatch(poller, descriptor, bits, token) {
+      if (descriptor === listening) rewatched.push(bits)
+      return shim.rewatch(poller, descriptor, bits, token)
+    },
+  }
+  const reports: ExceptionContext[] = []
+  return onOwnDriver(
+    function* (driver) {
+      const server = yield* startServer(echo, { host: HOST, port: 0 })
+      const client = shim.connectTcp(HOST, server.port, '', 0, true, -1)
+      for (let n = 0; n < 1_000 && reports.length === 0; n++) yield* sleep(1)
+      yield* until(polled())
+      // As the system does it, whatever was asked for.
+      for (let look = 0; look < 3; look++) sent[0]!.tell(watched.get(listening)!, HUNG_UP)
+      assert.deepEqual(
+        reports.map(({ error }) => (error as NodeJS.ErrnoException).code),
+        ['EMFILE', 'EINVAL'],
+      )
+      yield* server.waitClosed()
+      // The time of its rest is over.
+      const now = driver.now.bind(driver)
+      driver.now = () => now() + 5_000
+      yield* sleep(1)
+      assert.deepEqual(rewatched, [0])
+      shim.close(client)
+    },
+    { calls, reports },
+  )
+})
 
 test('a connection that was gone before it was accepted is passed over', { skip }, () => {
   let gone = 3

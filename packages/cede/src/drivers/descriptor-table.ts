@@ -3,8 +3,10 @@
  * other libraries. The system watches each descriptor once, for both directions; without edges, since whoever is called
  * may take as little of what is there as he likes.
  *
- * Whoever closes a descriptor should remove it first. If not, the system forgets it by itself, unless another process has
- * it too; and when its number is used again, callbacks of the old one are not called for the new one.
+ * Whoever closes a descriptor should remove it first. If not, the system forgets it by itself, and when its number is used
+ * again, callbacks of the old one are not called for the new one. But if another process has the file too, as a child
+ * that was given it, the system goes on to tell of it, and the callbacks are called, until they are removed; the driver
+ * gets rid of it then (`drivers/epoll.ts`).
  */
 import type { Descriptors, Direction } from '../core/driver.ts'
 import { MisuseError } from '../core/errors.ts'

@@ -271,6 +271,87 @@ test('an error of one watcher is told, and the others and the turn follow', { sk
   assert.equal(caught.length, 2)
 })
 
+test('a token that is not valid is refused, and spoils nothing', { skip }, async (t) => {
+  const { driver, diary, pair, watcher } = bench(t)
+  const [, socket] = pair()
+  const old = driver.watch(socket, READABLE | EDGES, watcher('old'))
+  driver.unwatch(old, socket)
+  const token = driver.watch(socket, READABLE | EDGES, watcher('mine'))
+  for (const invalid of [-1, old, 7]) {
+    assert.throws(() => driver.rewatch(invalid, socket, WRITABLE, watcher('none')), { code: 'ENOENT' })
+    assert.equal(driver.watched, 1)
+  }
+  driver.rewatch(token, socket, WRITABLE | EDGES, watcher('mine'))
+  driver.watch(pair()[1], WRITABLE | EDGES, watcher('another'))
+  await rounds()
+  assert.deepEqual(diary.sort(), ['another', 'mine'])
+})
+
+test('a driver that is closed leaves the poller alone that has its number now', { skip }, (t) => {
+  const { pair, watcher } = bench(t)
+  const refers: number[] = []
+  const calls = {
+    ...shim,
+    referPoller(poller: number, needed: boolean) {
+      refers.push(poller)
+      return shim.referPoller(poller, needed)
+    },
+  }
+  const closed = new EpollDriver(calls)
+  const [number] = refers
+  closed.close()
+  const other = new EpollDriver(calls)
+  assert.equal(refers[1], number, 'the number is used again')
+  refers.length = 0
+  closed.need(true)
+  assert.deepEqual(refers, [-1])
+  const [, socket] = pair()
+  assert.throws(() => closed.watch(socket, READABLE, watcher('none')), { code: 'EBADF' })
+  closed.close()
+  other.watch(socket, READABLE, watcher('mine'))
+  other.close()
+})
+
+test(
+  'an event for nobody that comes again and again: a new poller, for all the others',
+  { skip },
+  async (t) => {
+    const { diary, pair, watcher } = bench(t)
+    let tell = (_tokens: readonly number[]): void => {}
+    let pollers = 0
+    const driver = new EpollDriver({
+      ...shim,
+      openPoller(events, callback) {
+        pollers++
+        tell = (tokens) => {
+          events.set(tokens.flatMap((token) => [token, READABLE]))
+          callback(tokens.length)
+        }
+        return shim.openPoller(events, callback)
+      },
+    })
+    driver.attach(new TestLoop(diary))
+    const [client, server] = pair()
+    driver.watch(server, READABLE | EDGES, watcher('mine'))
+    const old = Array.from({ length: 200 }, () => {
+      const socket = pair()[1]
+      const token = driver.watch(socket, READABLE, watcher('none'))
+      driver.unwatch(token, socket)
+      return token
+    })
+    // As of those who are closed by an earlier event: each comes once.
+    for (const token of old) tell([token])
+    tell([old[0]!, old[1]!])
+    assert.equal(pollers, 1)
+    for (let look = 1; look < 150; look++) tell(look % 2 === 0 ? [7_000, old[look]!] : [old[look]!, 7_000])
+    assert.equal(pollers, 3)
+    sendByte(client)
+    await rounds()
+    assert.deepEqual(diary, ['mine'])
+    driver.close()
+  },
+)
+
 test('what cannot be watched is an error of the system, and takes no place', { skip }, (t) => {
   const { driver, watcher } = bench(t)
   assert.throws(() => driver.watch(-1, READABLE, watcher('none')), { code: 'EBADF', syscall: 'epoll_ctl' })

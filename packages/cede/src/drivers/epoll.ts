@@ -14,10 +14,14 @@
  * The kernel reuses descriptors at once. In one batch, an event of a connection that was closed by an earlier event of
  * the same batch may be followed by a new connection with the same number. So events carry a token, a place in a table
  * and a generation that changes whenever the place is given up: what was meant for the old one finds nobody.
+ *
+ * The kernel forgets a descriptor by itself when its file is closed; that is not so while another process has the file
+ * too, and nobody here can take it back then. If it is ready, each look finds it, for nobody, and libuv looks again at
+ * once. So when the same one was found many times in a row we make a new epoll instance, for those whom we know.
  */
 import { DescriptorTable } from './descriptor-table.ts'
 import { HostDriver } from './host.ts'
-import type { Shim } from './shim.ts'
+import { ENOENT, type Shim } from './shim.ts'
 import { systemError } from './system-error.ts'
 
 /** Told what has happened to a descriptor; outside of any step, and may be closed in there. */
@@ -34,18 +38,24 @@ const PLACE_MASK = PLACES - 1
 const MOST_EVENTS = 256
 /** So many looks without going back to libuv, and no more of them when so many events have come. */
 const MOST_LOOKS = 16
+/** Looks in a row with the same event for nobody. One is usual: of what was closed by an earlier event. */
+const MOST_STRAY_LOOKS = 64
+const NO_TOKEN = -1
 
 export class EpollDriver extends HostDriver {
   override readonly name = 'epoll'
   /** @internal */
   readonly shim: Shim
-  readonly #poller: number
+  /** -1: closed. */
+  #poller: number
   /** Written by the shim: token and bits, pair after pair. */
   readonly #events = new Int32Array(2 * MOST_EVENTS)
   /** By place. */
   readonly #watchers: (Watcher | null)[] = []
   /** By place: the token that is valid, or the next one. */
   readonly #tokens: number[] = []
+  /** By place: what it is watched for. */
+  readonly #bits: number[] = []
   readonly #freePlaces: number[] = []
   /** By descriptor: the token with which it was watched last. */
   readonly #tokenOf: number[] = []
@@ -57,18 +67,32 @@ export class EpollDriver extends HostDriver {
   /** Looks, and events, since it went back to libuv with something left, or with enough done. */
   #looks = 0
   #seen = 0
+  /** Token of an event for nobody, which came in so many looks in a row; and one that came in this look. */
+  #stray = NO_TOKEN
+  #strayLooks = 0
+  #strayNow = NO_TOKEN
 
   /** @throws {Error} if the system refuses */
   constructor(shim: Shim) {
     super()
     this.shim = shim
-    this.#poller = checked(shim.openPoller(this.#events, this.#dispatch), 'epoll_create1')
-    shim.referPoller(this.#poller, false)
+    this.#poller = checked(this.#openPoller(), 'epoll_create1')
   }
 
-  /** Gives the descriptors of the driver itself back. For drivers that do not live as long as their thread. */
+  #openPoller(): number {
+    const poller = this.shim.openPoller(this.#events, this.#dispatch)
+    if (poller >= 0) this.shim.referPoller(poller, this.#needed > 0)
+    return poller
+  }
+
+  /**
+   * Gives the descriptors of the driver itself back. For drivers that do not live as long as their thread. Nothing can be
+   * watched afterwards (EBADF).
+   */
   close(): void {
     this.shim.closePoller(this.#poller)
+    // The number may be that of another one soon.
+    this.#poller = -1
   }
 
   /** How many descriptors are watched. */
@@ -96,6 +120,7 @@ export class EpollDriver extends HostDriver {
     }
     this.#looks++
     this.#seen += count
+    if (this.#stray !== this.#strayNow || this.#stray !== NO_TOKEN) this.#checkStray()
     // Work that is left waits until everybody had their chance.
     if (turned && !this.turnAsked && this.#looks < MOST_LOOKS && this.#seen < MOST_EVENTS) return true
     this.#looks = 0
@@ -105,7 +130,11 @@ export class EpollDriver extends HostDriver {
 
   #tell(token: number, bits: number): void {
     const place = token & PLACE_MASK
-    if (this.#tokens[place] !== token) return
+    if (this.#tokens[place] !== token) {
+      // Of several the one that is known already.
+      if (this.#strayNow !== this.#stray || this.#stray === NO_TOKEN) this.#strayNow = token
+      return
+    }
     try {
       this.#watchers[place]?.ready(bits)
     } catch (error) {
@@ -147,9 +176,10 @@ export class EpollDriver extends HostDriver {
     let place = this.#freePlaces.pop()
     if (place === undefined) {
       place = this.#watchers.length
-      if (place === PLACES - 1)
+      if (place >= PLACES - 1)
         throw new Error(`cede: no more than ${String(PLACES - 1)} descriptors can be watched`)
       this.#tokens.push(place)
+      this.#bits.push(0)
       this.#watchers.push(null)
     }
     const token = this.#tokens[place]!
@@ -159,14 +189,18 @@ export class EpollDriver extends HostDriver {
       throw systemError(result, 'epoll_ctl')
     }
     this.#watchers[place] = watcher
+    this.#bits[place] = bits
     this.#tokenOf[descriptor] = token
     return token
   }
 
   /** Other bits, or another watcher. Tells at once what is so already. @throws {Error} what epoll_ctl says */
   rewatch(token: number, descriptor: number, bits: number, watcher: Watcher): void {
-    this.#watchers[token & PLACE_MASK] = watcher
+    const place = token & PLACE_MASK
+    if (this.#tokens[place] !== token) throw systemError(-ENOENT, 'epoll_ctl')
     checked(this.shim.rewatch(this.#poller, descriptor, bits, token), 'epoll_ctl')
+    this.#watchers[place] = watcher
+    this.#bits[place] = bits
   }
 
   /** Nobody is told any more; the descriptor is about to be closed. */
@@ -187,6 +221,32 @@ export class EpollDriver extends HostDriver {
   /** False if the descriptor was closed by somebody else, and its number is watched for another one by now. */
   watches(token: number, descriptor: number): boolean {
     return this.#tokenOf[descriptor] === token
+  }
+
+  #checkStray(): void {
+    const again = this.#strayNow === this.#stray
+    this.#stray = this.#strayNow
+    this.#strayNow = NO_TOKEN
+    this.#strayLooks = again ? this.#strayLooks + 1 : 0
+    if (this.#strayLooks < MOST_STRAY_LOOKS) return
+    this.#strayLooks = 0
+    if (this.#poller !== -1) this.#changePoller()
+  }
+
+  /** The same again without those whom nobody knows. If the system refuses, it is tried again later. */
+  #changePoller(): void {
+    const old = this.#poller
+    const poller = this.#openPoller()
+    if (poller < 0) return
+    this.#poller = poller
+    this.#tokenOf.forEach((token, descriptor) => {
+      const place = token & PLACE_MASK
+      const bits = this.#bits[place]!
+      // Not one whose number is another file's by now: that is not watched there.
+      if (this.#tokens[place] === token && this.shim.rewatch(old, descriptor, bits, token) === 0)
+        this.shim.watch(poller, descriptor, bits, token)
+    })
+    this.shim.closePoller(old)
   }
 
   /** One more, or one less, for whom the process must stay alive. */

@@ -67,6 +67,7 @@ export const IPV6_ONLY = 2
 /** What `accept` and the like write an address into. */
 export const ADDRESS_BYTES = 128
 
+export const ENOENT = 2
 export const EAGAIN = 11
 export const EINVAL = 22
 

@@ -5,7 +5,7 @@ import type { Loop } from '../core/loop.ts'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
-import { EAGAIN, EDGES, EINVAL, IPV6_ONLY, READABLE, REUSE_PORT, WRITABLE } from '../drivers/shim.ts'
+import { EAGAIN, EDGES, EINVAL, ENOENT, IPV6_ONLY, READABLE, REUSE_PORT, WRITABLE } from '../drivers/shim.ts'
 import { systemError } from '../drivers/system-error.ts'
 import { formatAddress, type SocketAddress } from './address.ts'
 import { descriptorsSpent, firstReservedDescriptor } from './descriptor-limit.ts'
@@ -34,13 +34,16 @@ import { unusablePath, UnixSocketFile } from './unix-socket-file.ts'
 const MOST_ACCEPTS = 64
 /** How long a listener waits when nothing can be accepted, in milliseconds. */
 const ACCEPT_PAUSE_MS = 1_000
-/** Errors of `accept` that tell of this machine: nothing is wrong with the connection, and it goes on waiting. */
-const NO_ROOM: ReadonlySet<number> = new Set([
-  -12 /* ENOMEM */, -23 /* ENFILE */, -24 /* EMFILE */, -105 /* ENOBUFS */,
+/** Errors of `accept` that tell of the listening socket: it was closed, or shut down, by somebody else. */
+const NO_LISTENER: ReadonlySet<number> = new Set([-EINVAL, -9 /* EBADF */, -88 /* ENOTSOCK */])
+/** Errors that tell of one connection, which ended before it began; or a firewall does not want it. The next may do. */
+const NO_CONNECTION: ReadonlySet<number> = new Set([
+  ...[-103 /* ECONNABORTED */, -1 /* EPERM */, -71 /* EPROTO */, -92 /* ENOPROTOOPT */, -95 /* EOPNOTSUPP */],
+  ...[
+    -100 /* ENETDOWN */, -101 /* ENETUNREACH */, -112 /* EHOSTDOWN */, -113 /* EHOSTUNREACH */,
+    -64 /* ENONET */,
+  ],
 ])
-/** Errors that tell of the listening socket itself: EBADF, EFAULT, EINVAL, ENOTSOCK, EOPNOTSUPP. */
-const NO_LISTENER: ReadonlySet<number> = new Set([-9, -14, -22, -88, -95])
-const ENOENT = 2
 const EACCES = 13
 const EADDRINUSE = 98
 const EAFNOSUPPORT = 97
@@ -240,15 +243,25 @@ class EpollListener implements Listener, Watcher {
 
   ready(): void {
     const { shim } = this.#driver
+    if (this.#pause !== null) {
+      // Nothing was asked for: only the end of the socket is told then.
+      this.#end(systemError(-EINVAL, 'accept'))
+      return
+    }
+    let failures = 0
     for (let accepts = 0; accepts < MOST_ACCEPTS && !this.#closed; accepts++) {
       const socket = shim.accept(this.#socket, addressMemory)
-      if (socket >= 0) this.#resource.runInAsyncScope(this.#accepted, this, socket)
-      else if (socket === -EAGAIN) return
-      else if (NO_ROOM.has(socket) || NO_LISTENER.has(socket)) {
+      if (socket >= 0) {
+        this.#resource.runInAsyncScope(this.#accepted, this, socket)
+      } else if (socket === -EAGAIN) {
+        return
+      } else if (NO_LISTENER.has(socket)) {
+        this.#end(systemError(socket, 'accept'))
+        return
+      } else if (!NO_CONNECTION.has(socket) || ++failures === MOST_ACCEPTS) {
         this.#rest(systemError(socket, 'accept'))
         return
       }
-      // Anything else was the end of that connection, before it began.
     }
   }
 
@@ -266,12 +279,30 @@ class EpollListener implements Listener, Watcher {
 
   /** Nothing can be accepted: asking again at once would be all that this process does. */
   #rest(error: Error): void {
-    this.#driver.rewatch(this.#token, this.#socket, 0, this)
+    if (!this.#rewatch(0)) return
     this.#pause = this.#loop.callAtSystem(this.#loop.now() + ACCEPT_PAUSE_MS, () => {
       this.#pause = null
-      this.#driver.rewatch(this.#token, this.#socket, READABLE, this)
+      this.#rewatch(READABLE)
     })
     this.#events.acceptFailed(error)
+  }
+
+  /** @returns false if it is not there any more: then it has ended */
+  #rewatch(bits: number): boolean {
+    try {
+      this.#driver.rewatch(this.#token, this.#socket, bits, this)
+      return true
+    } catch (error) {
+      this.#end(error as Error)
+      return false
+    }
+  }
+
+  /** Nothing will ever be accepted. */
+  #end(error: Error): void {
+    this.close()
+    this.#events.acceptFailed(error)
+    this.#events.closed()
   }
 
   close(): void {
@@ -279,7 +310,8 @@ class EpollListener implements Listener, Watcher {
     this.#closed = true
     this.#pause?.cancel()
     this.#resource.emitDestroy()
-    this.#driver.forget(this.#token)
+    // Somebody else may have the socket too, as one who shuts it down from outside.
+    this.#driver.unwatch(this.#token, this.#socket)
     this.#driver.shim.close(this.#socket)
     this.#driver.need(false)
     this.#file?.remove()

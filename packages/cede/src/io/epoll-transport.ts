@@ -12,15 +12,16 @@
  * the end, at urgent data of TCP, and in Unix sockets behind bytes that came with descriptors; then only one that gives
  * nothing is the last. One that floods us is left after a few reads, until the others had their turn.
  *
- * Writing. What is written goes to the kernel at once; what it does not take waits for room, which is asked for the
- * first time that happens.
+ * Writing. What is written goes to the kernel at once; what it does not take waits for room (`send-queue.ts`), which is
+ * asked for the first time that happens.
  *
  * Ending. A socket that is closed with unread input resets its peer, and what the peer has not read yet is lost on the
  * way. So what has come is read away first; if there was any, we end our direction, and wait a while for the peer's end.
  *
  * The states, from the first to the last; each but `#closed` may be left out:
  *   eofSeen, #endSent   the peer has ended its direction, we have ended ours; after both nothing is left to do
- *   #broken             a send failed: what the peer has said before is read, then the connection is lost
+ *   #broken             a send failed: what the peer has said before is read, then the connection is lost; while
+ *                       reading is paused that waits (#linger), for a while
  *   #shutting           `close` was called: the queue is sent, and input is thrown away (#unread: there was some)
  *   #linger             everything is sent and our direction has ended: only the peer's end is missing
  *   #closed             the socket is the system's again; `lost` is told in the next pass
@@ -47,6 +48,7 @@ import { bufferView } from './buffer-view.ts'
 import { CHEAP_TO_KEEP } from './byte-queue.ts'
 import { localAddressOf, UNKNOWN } from './system-address.ts'
 import { LINGER_MS } from './peer-grace.ts'
+import { SendQueue } from './send-queue.ts'
 import type { TransportEvents } from './transport.ts'
 
 /** What somebody keeps a view of stays as a whole: so it is no more than what may be kept. */
@@ -66,10 +68,8 @@ const READING = READABLE | URGENT | PEER_ENDED | EDGES
 /** What a read may stop in front of. */
 const STOPPING = URGENT | PEER_ENDED | BROKEN | HUNG_UP
 
-/** Reads of what a peer has said before it went. */
-const MOST_LAST_READS = 16
-/** Shared by all that have nothing to send. */
-const NOTHING_QUEUED: Uint8Array[] = []
+/** What is read after a send has failed: no system keeps more for us, and a peer that is still there may never stop. */
+const MOST_LAST_BYTES = 67_108_864
 const EMPTY = Buffer.alloc(0)
 
 let slab: Buffer = newSlab(SLAB_BYTES)
@@ -84,6 +84,13 @@ function newSlab(bytes: number): Buffer {
   const made = Buffer.allocUnsafeSlow(bytes)
   markAsUntransferable(made.buffer)
   return made
+}
+
+/** A connection on which nothing can be sent. */
+interface Broken {
+  readonly error: Error
+  /** So much may still be read. */
+  bytesLeft: number
 }
 
 export class EpollTransport extends BaseTransport implements Watcher {
@@ -109,16 +116,13 @@ export class EpollTransport extends BaseTransport implements Watcher {
   #lastBytes = 0
 
   // Writing.
-  #queue: Uint8Array[] = NOTHING_QUEUED
-  /** The first in the queue that was not taken, and how many of its bytes were. */
-  #first = 0
-  #start = 0
-  #queuedBytes = 0
+  /** What the kernel had no room for; null: nothing. */
+  #queue: SendQueue | null = null
   /** The kernel tells when there is room. */
   #watchesRoom = false
   #tell = false
   /** Nothing more can be sent; what the peer has said before is still to be read. */
-  #broken: Error | null = null
+  #broken: Broken | null = null
 
   // Ending.
   /** Our direction has ended. */
@@ -127,6 +131,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
   #shutting = false
   /** Something came that nobody read. */
   #unread = false
+  /** It ends then in any case: closed, and the peer still sends; or broken, and nobody reads. */
   #linger: TimerHandle | null = null
 
   /**
@@ -147,7 +152,6 @@ export class EpollTransport extends BaseTransport implements Watcher {
     this.#socket = socket
     this.#local = local
     this.#stops = remote.path !== undefined
-    let failed: Error | null = null
     try {
       if (token === -1) {
         this.#token = driver.watch(socket, READING, this)
@@ -156,7 +160,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
         driver.rewatch(token, socket, READING, this)
       }
     } catch (error) {
-      failed = error as Error
+      // That is told after `connectionMade`.
+      this.#leave(error as Error, true)
     }
     try {
       this.begin()
@@ -164,7 +169,6 @@ export class EpollTransport extends BaseTransport implements Watcher {
       this.abort()
       throw error
     }
-    if (failed !== null) this.#leave(failed, true)
   }
 
   /** Asked for when somebody wants it. */
@@ -173,7 +177,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
   }
 
   protected get queuedBytes(): number {
-    return this.#queuedBytes
+    return this.#queue === null ? 0 : this.#queue.bytes
   }
 
   // ------------------------------------------------------------------ told by the driver
@@ -183,12 +187,12 @@ export class EpollTransport extends BaseTransport implements Watcher {
     if (bits === 0) this.#goesOn = false
     if (this.#closed) return
     if (this.#broken !== null) {
-      this.#readLast()
+      this.#readLast(this.#broken)
       return
     }
     if ((bits & STOPPING) !== 0) this.#stops = true
     if ((bits & (READABLE | STOPPING)) !== 0) this.#readable = true
-    if (this.#queuedBytes > 0 && (bits === 0 || (bits & (WRITABLE | BROKEN | HUNG_UP)) !== 0))
+    if (this.#queue !== null && (bits === 0 || (bits & (WRITABLE | BROKEN | HUNG_UP)) !== 0))
       this.#sendQueued()
     if (!this.#readable || this.#broken !== null) return
     if (this.#flowing) this.#read()
@@ -203,7 +207,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
 
   /** While it is open and something may still happen, the process must not end. */
   #checkNeed(): void {
-    const needed = !this.#closed && (this.#flowing || this.#shutting || this.#queuedBytes > 0)
+    const needed = !this.#closed && (this.#flowing || this.#shutting || this.#queue !== null)
     if (needed === this.#needed) return
     this.#needed = needed
     this.#driver.need(needed)
@@ -215,6 +219,10 @@ export class EpollTransport extends BaseTransport implements Watcher {
     if (this.#closed || this.eofSeen) return
     this.#flowing = true
     this.#checkNeed()
+    if (this.#linger !== null) {
+      this.#linger.cancel()
+      this.#linger = null
+    }
     if (this.#readable) this.#goOnLater()
   }
 
@@ -293,26 +301,26 @@ export class EpollTransport extends BaseTransport implements Watcher {
   // ------------------------------------------------------------------ writing
 
   protected send(chunks: readonly Uint8Array[], bytes: number, tell: boolean): void {
-    if (this.#closed || this.#broken !== null) return
+    if (this.#closed) return
     if (tell) this.#tell = true
-    if (bytes > 0) {
-      if (this.#queuedBytes > 0) {
-        for (const chunk of chunks) this.#queue.push(chunk)
-        this.#queuedBytes += bytes
+    if (bytes > 0 && this.#broken === null) {
+      const queue = this.#queue
+      if (queue !== null) {
+        if (!queue.add(chunks, 0, bytes)) this.#brokenWhileSending(-EINVAL)
         return
       }
       const taken = this.#sendNow(chunks, bytes)
-      if (taken < bytes) {
+      if (taken !== bytes) {
         this.#enqueue(chunks, bytes, taken)
         return
       }
     }
-    if (this.#tell && this.#queuedBytes === 0) this.loop.callSystem(() => this.#tellSent())
+    if (this.#tell && this.#queue === null) this.loop.callSystem(() => this.#tellSent())
   }
 
-  /** Never from inside a write. */
+  /** Never from inside a write. Of a broken connection only to those who would go on to read. */
   #tellSent(): void {
-    if (!this.#tell || this.#closed) return
+    if (!this.#tell || this.#closed || (this.#broken !== null && this.#linger === null)) return
     this.#tell = false
     this.sent()
   }
@@ -336,15 +344,18 @@ export class EpollTransport extends BaseTransport implements Watcher {
     return shim.write(this.#socket, scratch, 0, bytes)
   }
 
+  /** @param taken the result of the send: not all, an error, or more than was written if it has grown since */
   #enqueue(chunks: readonly Uint8Array[], bytes: number, taken: number): void {
     if (taken < 0 && taken !== -EAGAIN) {
       this.#brokenWhileSending(taken)
       return
     }
-    this.#queue = chunks.slice()
-    this.#first = this.#start = 0
-    this.#queuedBytes = bytes
-    if (taken > 0) this.#drop(taken)
+    const queue = new SendQueue()
+    if (taken > bytes || !queue.add(chunks, Math.max(0, taken), bytes)) {
+      this.#brokenWhileSending(-EINVAL)
+      return
+    }
+    this.#queue = queue
     this.#checkNeed()
     if (this.#watchesRoom) {
       // Of several pieces only the first ones were tried.
@@ -361,50 +372,26 @@ export class EpollTransport extends BaseTransport implements Watcher {
   }
 
   #sendQueued(): void {
-    for (let sends = 0; sends < MOST_SENDS && this.#queuedBytes > 0; sends++) {
-      const taken = this.#driver.shim.writeMany(this.#socket, this.#queue, this.#first, this.#start)
+    for (let sends = 0; sends < MOST_SENDS && this.#queue !== null; sends++) {
+      const queue = this.#queue
+      const taken = this.#driver.shim.writeMany(this.#socket, queue.pieces, queue.first, queue.start)
       if (taken === -EAGAIN) break
-      if (taken < 0) {
-        this.#brokenWhileSending(taken)
+      if (taken < 0 || !queue.drop(taken)) {
+        this.#brokenWhileSending(taken < 0 ? taken : -EINVAL)
         return
       }
-      this.#drop(taken)
-      if (sends === MOST_SENDS - 1 && this.#queuedBytes > 0) this.#goOnLater()
+      if (queue.bytes === 0) this.#queue = null
+      else if (sends === MOST_SENDS - 1) this.#goOnLater()
     }
     if (this.#tell) {
       this.#tell = false
       this.sent()
     }
-    if (this.#queuedBytes === 0) this.#allSent()
-  }
-
-  /** The first `bytes` of the queue were taken. */
-  #drop(bytes: number): void {
-    const queue = this.#queue
-    this.#queuedBytes -= bytes
-    if (this.#queuedBytes === 0) {
-      this.#queue = NOTHING_QUEUED
-      this.#first = this.#start = 0
-      return
-    }
-    let left = this.#start + bytes
-    let first = this.#first
-    // If memory was given away there are fewer bytes than were counted: the next send finds nothing, and fails.
-    while (first < queue.length && left >= queue[first]!.length) {
-      left -= queue[first]!.length
-      // What was sent is given free.
-      queue[first++] = EMPTY
-    }
-    this.#start = left
-    this.#first = first
-    if (first >= 64 && first * 2 >= queue.length) {
-      queue.splice(0, first)
-      this.#first = 0
-    }
+    if (this.#queue === null) this.#allSent()
   }
 
   #allSent(): void {
-    if (this.#closed || this.#queuedBytes > 0) return
+    if (this.#closed || this.#queue !== null) return
     if (this.eofWanted && !this.#endSent) this.#endWriting()
     else if (this.#shutting) this.#shutNow()
     else this.#checkNeed()
@@ -412,24 +399,35 @@ export class EpollTransport extends BaseTransport implements Watcher {
 
   /** What the peer has said before it went is told first: one that takes no more may have said why. */
   #brokenWhileSending(result: number): void {
-    this.#broken = systemError(result, 'write')
-    this.#queue = NOTHING_QUEUED
-    this.#queuedBytes = 0
+    this.#broken = { error: systemError(result, 'write'), bytesLeft: MOST_LAST_BYTES }
+    this.#queue = null
+    this.#checkNeed()
     this.#goOnLater()
   }
 
-  #readLast(): void {
+  #readLast(broken: Broken): void {
     this.#readable = this.#stops = true
-    for (let reads = 0; reads < MOST_LAST_READS && this.#flowing; reads++) {
-      if ((this.#much ? this.#readMuch() : this.#readSome()) <= 0) break
+    for (let reads = 0; reads < MOST_READS && this.#flowing; reads++) {
+      const bytes = this.#much ? this.#readMuch() : this.#readSome()
+      broken.bytesLeft -= bytes
+      if (bytes <= 0 || broken.bytesLeft <= 0) this.#leave(broken.error)
     }
-    this.#leave(this.#broken)
+    if (this.#closed) return
+    if (this.#flowing) this.#goOnLater()
+    else if (this.eofSeen || this.#shutting) this.#leave(broken.error)
+    else this.#waitForReader(broken)
+  }
+
+  /** There may be more when reading goes on. Nobody else has to wait for that: there is room for what goes nowhere. */
+  #waitForReader(broken: Broken): void {
+    this.#linger ??= this.loop.callAtSystem(this.loop.now() + LINGER_MS, () => this.#leave(broken.error))
+    this.#tellSent()
   }
 
   // ------------------------------------------------------------------ ending
 
   protected sendEof(): void {
-    if (this.#queuedBytes === 0) this.#endWriting()
+    if (this.#queue === null) this.#endWriting()
   }
 
   #endWriting(): void {
@@ -450,8 +448,8 @@ export class EpollTransport extends BaseTransport implements Watcher {
     this.#shutting = true
     this.#unread = unread
     this.#checkNeed()
-    if (this.#broken !== null) return
-    if (this.#queuedBytes === 0) this.#shutNow()
+    if (this.#broken !== null) this.#leave(this.#broken.error)
+    else if (this.#queue === null) this.#shutNow()
     else if (this.#readable) this.#goOnLater()
   }
 
@@ -475,7 +473,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
     const result = this.#throwAway()
     if (result === 0) {
       this.eofSeen = true
-      if (this.#queuedBytes === 0) this.#leave(null)
+      if (this.#queue === null) this.#leave(null)
     } else if (result < 0 && result !== -EAGAIN) {
       this.#leave(systemError(result, 'read'))
     } else if (this.#readable) {
@@ -505,8 +503,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
     this.#closed = true
     this.#flowing = this.#readable = false
     this.#linger?.cancel()
-    this.#queue = NOTHING_QUEUED
-    this.#queuedBytes = 0
+    this.#queue = null
     const driver = this.#driver
     if (this.#token !== -1) driver.forget(this.#token)
     // There is no reset for Unix sockets; there it is the same as closing.
