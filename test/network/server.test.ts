@@ -254,8 +254,8 @@ test('an address of another machine, and a host that does not exist', () =>
 
 test('a start that is cancelled leaves nothing open', () =>
   online(function* () {
-    const starting = createTask(startServer(echo, anyPort))
-    yield* sleep(0)
+    const starting = createTask(startServer(echo, anyPort), { eager: true })
+    assert.equal(starting.status, 'waiting')
     starting.cancel()
     yield* starting.join()
     assert.equal(starting.status, 'cancelled')

@@ -139,7 +139,8 @@ test('the others are waited for, and cancelled after the grace; the one that cal
 test('main still waits for the handler that has stopped the server', () =>
   online(function* () {
     const order: string[] = []
-    const server: Server = yield* startServer(function* (_, writer) {
+    const server: Server = yield* startServer(function* (reader, writer) {
+      yield* reader.readLine()
       yield* server.shutdown()
       order.push('shutdown has returned')
       yield* sleep(5)
@@ -147,6 +148,7 @@ test('main still waits for the handler that has stopped the server', () =>
       yield* writer.send('stopped\n')
     }, anyPort)
     const client = yield* clientOf(server)
+    yield* client.say('stop')
     yield* server.serveForever()
     order.push('serveForever has returned')
     assert.deepEqual(order, ['shutdown has returned', 'the handler returns', 'serveForever has returned'])
