@@ -393,14 +393,34 @@ test('withSignal: all who wait for one signal stand behind one listener, and are
     assert.equal(listeners(signal), 0)
   }))
 
-test('withSignal: a real leak of listeners on the signal is still told', async () => {
-  const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
-  await simulate(function* () {
-    const { signal } = new AbortController()
-    yield* withSignal(signal, function* () {
-      for (let i = 0; i < 11; i++) signal.addEventListener('abort', () => {})
-      yield* sleep(1)
-    })
-  })
-  assert.equal((await warned).name, 'MaxListenersExceededWarning')
+test('withSignal: a real leak of listeners on the signal is told as it is without it', async () => {
+  const leakedInto = (signal: AbortSignal): void => {
+    for (let i = 0; i < 11; i++) signal.addEventListener('abort', () => {})
+  }
+  // Newer Nodes do not count the listeners of signals at all.
+  const bare = await warnings(() => leakedInto(new AbortController().signal))
+  const used = await warnings(() =>
+    simulate(function* () {
+      const { signal } = new AbortController()
+      yield* withSignal(signal, function* () {
+        leakedInto(signal)
+        yield* sleep(1)
+      })
+    }),
+  )
+  assert.deepEqual(used, bare)
 })
+
+/** The names of what Node warns of meanwhile. */
+async function warnings(act: () => unknown): Promise<string[]> {
+  const names: string[] = []
+  const note = (warning: Error): void => void names.push(warning.name)
+  process.on('warning', note)
+  try {
+    await act()
+    await new Promise((resolve) => setImmediate(resolve))
+  } finally {
+    process.off('warning', note)
+  }
+  return names
+}
