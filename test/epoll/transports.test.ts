@@ -173,6 +173,20 @@ test('a server that cannot accept can be closed meanwhile', { skip }, () =>
   }),
 )
 
+/** An `accept` that always fails, and counts how often it was asked. */
+function failingAccept(errno: number) {
+  const failing = {
+    asked: 0,
+    calls: {
+      accept() {
+        failing.asked++
+        return -errno
+      },
+    } satisfies Partial<Shim>,
+  }
+  return failing
+}
+
 for (const [code, errno, accepts] of [
   ['ENOSYS', 38, 1],
   // It may be one peer that a firewall does not want.
@@ -182,22 +196,16 @@ for (const [code, errno, accepts] of [
     `accept fails again and again with ${code}: it is told, and does not keep the process busy`,
     { skip },
     () => {
-      let asked = 0
-      const calls: Partial<Shim> = {
-        accept() {
-          asked++
-          return -errno
-        },
-      }
+      const failing = failingAccept(errno)
       const reports: ExceptionContext[] = []
       return on(
-        calls,
+        failing.calls,
         function* () {
           const server = yield* startServer(echo, { host: HOST, port: 0 })
           const client = shim.connectTcp(HOST, server.port, '', 0, true, -1)
           for (let n = 0; n < 1_000 && reports.length === 0; n++) yield* sleep(1)
           for (let n = 0; n < 10; n++) yield* sleep(1)
-          assert.deepEqual([asked, reports.length], [accepts, 1])
+          assert.deepEqual([failing.asked, reports.length], [accepts, 1])
           assert.equal((reports[0]!.error as NodeJS.ErrnoException).code, code)
           assert.equal(server.isServing(), true)
           shim.close(client)
@@ -213,22 +221,16 @@ test(
   'a listening socket that somebody has shut down: it is told once, and the server is closed',
   { skip },
   () => {
-    let asked = 0
-    const calls: Partial<Shim> = {
-      accept() {
-        asked++
-        return -EINVAL
-      },
-    }
+    const failing = failingAccept(EINVAL)
     const reports: ExceptionContext[] = []
     return on(
-      calls,
+      failing.calls,
       function* () {
         const server = yield* startServer(echo, { host: HOST, port: 0 })
         const client = shim.connectTcp(HOST, server.port, '', 0, true, -1)
         yield* timeout(10_000, server.serveForever())
         for (let n = 0; n < 10; n++) yield* sleep(1)
-        assert.deepEqual([asked, reports.length], [1, 1])
+        assert.deepEqual([failing.asked, reports.length], [1, 1])
         assert.match(reports[0]!.message, /^the server on .+ cannot accept a connection$/)
         assert.equal((reports[0]!.error as NodeJS.ErrnoException).code, 'EINVAL')
         assert.equal(server.isServing(), false)

@@ -224,14 +224,14 @@ for (const [title, act] of outside) {
   })
 }
 
-/** What `act` throws in a timer of the host while `run` waits for it. */
-function* thrownInTimer(act: () => unknown): Op {
-  return yield* until(new Promise((resolve) => setTimeout(() => resolve(thrownBy(act)), 1)))
+/** What `act` throws in a callback of the host while `run` waits for it. */
+function* thrownInCallback(act: () => unknown): Op {
+  return yield* until(new Promise((resolve) => setImmediate(() => resolve(thrownBy(act)))))
 }
 
 for (const [title, act] of outside) {
   test(`${title} in a callback of the host, while a run is going on`, async () => {
-    const error = await run(thrownInTimer(act))
+    const error = await run(thrownInCallback(act))
     assert.ok(error instanceof ClosedError)
     assert.ok(error.message.startsWith(`${title}: expected to be called from a coroutine`))
     assert.match(error.message, /found code that no run has called \(in a timer, an event, a promise\)/)
@@ -244,7 +244,7 @@ for (const [title, act] of outside) {
 }
 
 test('createTask() in a callback of the host, with two runs: a loop would not know for which', async () => {
-  const [error] = await Promise.all([run(thrownInTimer(() => createTask(plain()))), run(sleep(30))])
+  const [error] = await Promise.all([run(thrownInCallback(() => createTask(plain()))), run(sleep(30))])
   assert.ok(error instanceof ClosedError)
   assert.match(error.message, /while 2 runs are going on; write `group\.createTask\(operation\)`$/)
   assert.match((thrownBy(() => createTask(plain())) as Error).message, /found no running loop/)
@@ -256,10 +256,10 @@ test('what the message recommends works', async () => {
       const loop = getRunningLoop()
       const started = yield* until(
         new Promise<Operation<string>[]>((resolve) => {
-          setTimeout(() => {
+          setImmediate(() => {
             const first = group.createTask(plain())
             loop.callSoon(() => resolve([first, createTask(wrapped())]))
-          }, 1)
+          })
         }),
       )
       return yield* gather(started)

@@ -151,6 +151,7 @@ test('a run whose connection nobody reads from lets the process end', async () =
   }).catch(() => {})
   const ours = (): boolean =>
     process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length > 0
+  // After the run, and of the system's sockets: there is no virtual clock.
   while (ours()) await new Promise((resolve) => setTimeout(resolve, 5))
   const [peer] = await accepted
   peer.destroy()

@@ -304,6 +304,15 @@ test('S139: an unknown host, a resolver that throws, one that finds nothing', ()
       broken.message,
       /^connect to broken\.test:1: expected the resolver to find broken\.test, found the resolver is broken/,
     )
+    const promising = (async () => []) as unknown as Resolver
+    const misused = yield* thrownOf(
+      ConnectError,
+      openConnection({ host: 'async.test', port: 1, resolver: promising }),
+    )
+    assert.match(
+      misused.message,
+      /^connect to async\.test:1: the resolver: expected an operation, found a promise; make the async function a `function\*`/,
+    )
     const { resolver } = fixed()
     const empty = yield* thrownOf(ConnectError, openConnection({ host: 'empty.test', port: 1, resolver }))
     assert.equal(empty.systemCode, 'ENOTFOUND')

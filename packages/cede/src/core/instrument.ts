@@ -19,18 +19,21 @@ export interface Instrument {
   turnEnds?(): void
 }
 
+/** A record, so that none can be forgotten. */
+const ALL: Readonly<Record<keyof Instrument, true>> = {
+  taskCreated: true,
+  stepBegins: true,
+  stepEnds: true,
+  parked: true,
+  resumed: true,
+  unparked: true,
+  taskDone: true,
+  turnBegins: true,
+  turnEnds: true,
+}
+
 /** @internal The names of all hooks. */
-export const HOOKS: readonly (keyof Instrument)[] = [
-  'taskCreated',
-  'stepBegins',
-  'stepEnds',
-  'parked',
-  'resumed',
-  'unparked',
-  'taskDone',
-  'turnBegins',
-  'turnEnds',
-]
+export const HOOKS: readonly (keyof Instrument)[] = Object.keys(ALL) as (keyof Instrument)[]
 
 /** One instrument that passes everything on to several. */
 export class Instruments implements Required<Instrument> {

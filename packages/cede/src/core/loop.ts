@@ -10,7 +10,8 @@
  */
 import { checkedCallback, checkReturned } from './checked-callback.ts'
 import { inheritContext, setCallbackContext, setEnteredContext } from './context.ts'
-import type { Descriptors, Direction, Driver } from './driver.ts'
+import { DescriptorCallbacks } from './descriptor-callbacks.ts'
+import type { Driver } from './driver.ts'
 import { ClosedError, MisuseError } from './errors.ts'
 import { printsAs } from './inspect.ts'
 import { HOOKS, Instruments, type Instrument } from './instrument.ts'
@@ -46,12 +47,6 @@ export interface LoopOptions {
   readonly whyDriver?: string | undefined
 }
 
-interface Told {
-  handle: Handle | null
-  /** The run need not remove it any more. */
-  disown: () => void
-}
-
 /** What has failed: a task, a future, a promise. */
 interface Failure {
   readonly outcomeRead: boolean
@@ -79,10 +74,8 @@ export class Loop {
   /** Passes begun so far. */
   passes = 0
   readonly #runners = new Set<Runner>()
-  /** Of descriptors that are watched: the callback that is to run. */
-  readonly #told: Readonly<Record<Direction, Map<number, Told>>> = { read: new Map(), write: new Map() }
+  readonly #descriptors: DescriptorCallbacks
   readonly #random: (() => number) | null
-  readonly #whyDriver: string | undefined
   /** Inside a turn, or one was asked for. */
   #awake = false
   #turning = false
@@ -106,7 +99,7 @@ export class Loop {
 
   constructor(driver: Driver, options: LoopOptions = {}) {
     this.driver = driver
-    this.#whyDriver = options.whyDriver
+    this.#descriptors = new DescriptorCallbacks(this, options.whyDriver)
     this.#random = options.shuffleSeed === undefined ? null : seededRandom(options.shuffleSeed)
     this.#nowMs = driver.now()
     driver.attach(this)
@@ -316,70 +309,22 @@ export class Loop {
    * ```
    */
   addReader(descriptor: number, callback: Callback): void {
-    this.#watchDescriptor('addReader()', descriptor, 'read', callback)
+    this.#descriptors.watch('addReader()', descriptor, 'read', callback)
   }
 
   /** As `addReader`, for writing: whenever the descriptor takes more. */
   addWriter(descriptor: number, callback: Callback): void {
-    this.#watchDescriptor('addWriter()', descriptor, 'write', callback)
+    this.#descriptors.watch('addWriter()', descriptor, 'write', callback)
   }
 
   /** @returns false if there was none */
   removeReader(descriptor: number): boolean {
-    return this.#unwatchDescriptor('removeReader()', descriptor, 'read')
+    return this.#descriptors.unwatch('removeReader()', descriptor, 'read')
   }
 
   /** @returns false if there was none */
   removeWriter(descriptor: number): boolean {
-    return this.#unwatchDescriptor('removeWriter()', descriptor, 'write')
-  }
-
-  #watchDescriptor(act: string, descriptor: number, direction: Direction, callback: Callback): void {
-    const checked: () => unknown = checkedCallback(act, callback)
-    const descriptors = this.#descriptors(act)
-    const scope = this.callbackScope(running.runner)
-    const told: Told = { handle: null, disown: () => {} }
-    const once = (): unknown => {
-      told.handle = null
-      return checked()
-    }
-    // For reports of what it throws.
-    const where = act.replace('()', `(${String(descriptor)})`)
-    Object.defineProperty(once, 'name', { value: checked.name === '' ? where : `${checked.name}, ${where}` })
-    descriptors.watch(descriptor, direction, () => {
-      // It is told again before the callback had its pass.
-      if (told.handle !== null) return
-      told.handle = new Handle(this, once, scope)
-      this.schedule(told.handle)
-    })
-    this.#takeBack(descriptor, direction)
-    this.#told[direction].set(descriptor, told)
-    if (scope.runner !== null)
-      told.disown = scope.runner.own(() => this.#unwatchDescriptor(act, descriptor, direction))
-  }
-
-  #unwatchDescriptor(act: string, descriptor: number, direction: Direction): boolean {
-    const removed = this.#descriptors(act).unwatch(descriptor, direction)
-    this.#takeBack(descriptor, direction)
-    return removed
-  }
-
-  /** It may be told already: whoever was removed or replaced is not called any more. */
-  #takeBack(descriptor: number, direction: Direction): void {
-    const told = this.#told[direction].get(descriptor)
-    told?.handle?.cancel()
-    told?.disown()
-    this.#told[direction].delete(descriptor)
-  }
-
-  #descriptors(act: string): Descriptors {
-    const { descriptors, name } = this.driver
-    if (descriptors !== undefined) return descriptors
-    const why = this.#whyDriver === undefined ? '' : ` (${this.#whyDriver})`
-    throw new MisuseError(
-      `${act}: a driver that watches descriptors was expected (epoll), found \`${name}\`${why}; ` +
-        'elsewhere a stream of Node can read it: net.Socket, tty.ReadStream',
-    )
+    return this.#descriptors.unwatch('removeWriter()', descriptor, 'write')
   }
 
   /** @internal `callSoon` in what was captured when the callback was registered. */

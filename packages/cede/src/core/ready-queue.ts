@@ -63,7 +63,7 @@ export class ReadyQueue {
     for (let i = 0; i < this.length; i++) ring[i] = old[(this.#head + i) & (old.length - 1)]!
     this.#ring = ring
     this.#head = 0
-    // Half of it stays free, so that passes that go up and down are not copied each time.
+    // Three quarters stay free when it shrinks, so that passes that go up and down are not copied each time.
     this.#shrinksBelow = capacity > KEPT_CAPACITY ? capacity / 8 : 0
   }
 

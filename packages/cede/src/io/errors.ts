@@ -2,7 +2,7 @@
  * The errors of streams and servers: a class per cause. What you closed yourself is `ClosedError` (core), what took too
  * long `TimeoutError` (core); here are the rest.
  */
-import type { CodedError } from '../core/errors.ts'
+import { MisuseError, type CodedError } from '../core/errors.ts'
 
 /** The connection broke: the peer reset it, it timed out, the network went away. `cause` is the system's error. */
 export class ConnectionLostError extends Error implements CodedError {
@@ -186,6 +186,7 @@ const CONNECT_PATH_CAUSES: Readonly<Record<string, string>> = {
 function expectedOf(cause: Error, causes: Readonly<Record<string, string>>): string {
   const code = systemCodeOf(cause)
   // Errors of our own say it better than their code can.
+  if (cause instanceof MisuseError) return cause.message
   if (cause instanceof Error && cause.message.startsWith('expected ')) return withCode(cause.message, code)
   const known = code === undefined ? undefined : (causes[code] ?? COMMON_CAUSES[code])
   return known === undefined ? `expected no error, found ${messageOf(cause)}` : withCode(known, code)

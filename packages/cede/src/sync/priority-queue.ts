@@ -47,12 +47,7 @@ export class PriorityQueue<T> extends Queue<T> {
       : [compare: Compare<T>, options?: NameOptions]
   )
   constructor(maxSize: number, compare: Compare<T> = compareOrdered, options?: NameOptions) {
-    if (typeof compare !== 'function') {
-      throw new MisuseError(
-        `new PriorityQueue(): a function that compares two items was expected, found ${nameOf(compare)}`,
-      )
-    }
-    checkedCallback('new PriorityQueue()', compare)
+    checkedCallback('new PriorityQueue()', compare, 'the comparison of two items')
     super(maxSize, options, new Heap<T>(compare))
     this.#compare = compare
   }

@@ -1,11 +1,10 @@
+/** A ring of this many places is not worth shrinking. */
+const KEPT_PLACES = 1_024
+
 /**
  * First in, first out: a ring in an array whose length is a power of two, which grows when it is full, and shrinks when a
  * peak is over. Putting and taking cost the same however much is in it; an array's own `shift` does not.
  */
-
-/** A ring of this many places is not worth shrinking. */
-const KEPT_PLACES = 1_024
-
 export class Ring<T> {
   #ring: (T | undefined)[] = new Array<T | undefined>(8).fill(undefined)
   #head = 0
@@ -30,7 +29,7 @@ export class Ring<T> {
     ring[head] = undefined
     this.#head = (head + 1) & (ring.length - 1)
     const size = --this.#size
-    // Half of it stays free, so that a queue that goes up and down a little is not copied each time.
+    // Three quarters of it stay free, so that a queue that goes up and down a little is not copied each time.
     if (size * 8 < ring.length && ring.length > KEPT_PLACES) this.#resize(ring.length / 2)
     return item
   }
