@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { pinned } from './cores.ts'
 import type { Sampler } from './harness.ts'
+import { javaScriptOf } from './javascript.ts'
 import { LineProcess, MissingError } from './line-process.ts'
 
 /** Where a case is: a module for bench/host.ts, or a Python script that speaks the same protocol. */
@@ -52,8 +53,8 @@ export class Child {
     const script = fileURLToPath(place.module)
     const command: [string, ...string[]] = script.endsWith('.py')
       ? [pythonWith(place.pythonModule), script]
-      : [process.execPath, '--expose-gc', ...flags, '--import', 'tsx', host]
-    this.#process = new LineProcess(place.name, pinned(core, command), { ...builtPackage, ...place.env })
+      : [process.execPath, '--expose-gc', ...flags, fileURLToPath(javaScriptOf(host))]
+    this.#process = new LineProcess(place.name, pinned(core, command), place.env)
   }
 
   get pid(): number | undefined {
@@ -94,7 +95,7 @@ export class Child {
 
   async #request(place: Place, what: { sample?: number; size?: number; memory?: true }): Promise<Reply> {
     const reply = await this.#process.ask(
-      JSON.stringify({ load: place.module.href, name: place.name, ...what }),
+      JSON.stringify({ load: javaScriptOf(place.module).href, name: place.name, ...what }),
     )
     if (reply.missing !== undefined) throw new MissingError(reply.missing)
     if (reply.error !== undefined) throw new Error(reply.error)
@@ -119,13 +120,4 @@ export function pythonWith(
   throw new MissingError(`a Python with ${module} was expected, found none (${candidates.join(', ')})`)
 }
 
-const host = fileURLToPath(new URL('host.ts', import.meta.url))
-
-/**
- * The environment of programs that are loaded by tsx: without the paths of the root tsconfig, so that `cede` is the
- * package as built, not its sources. The loader keeps function names by code of its own, which is no part of what is
- * published.
- */
-export const builtPackage = {
-  TSX_TSCONFIG_PATH: fileURLToPath(new URL('tsconfig.built.json', import.meta.url)),
-}
+const host = new URL('host.ts', import.meta.url)

@@ -15,6 +15,7 @@ import { core } from './core/suite.ts'
 import { echo, lines, pipelined } from './echo/suite.ts'
 import { latencies } from './latency/suite.ts'
 import { measure, type Plan, type Sampler } from './harness.ts'
+import { compileJavaScript } from './javascript.ts'
 import { MissingError } from './line-process.ts'
 import { compiledLoad } from './load/compile.ts'
 import { installPeerPackages } from './peer-packages.ts'
@@ -87,6 +88,7 @@ async function main(): Promise<void> {
   const wanted = names.map((name) => suites[name] as Suite)
   if (wanted.some(needsCompiler)) compiledLoad()
   if (!options['no-build']) build()
+  compileJavaScript()
   for (const suite of wanted) {
     await runSuite(options.only === undefined ? suite : filtered(suite, options.only))
   }

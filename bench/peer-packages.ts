@@ -15,20 +15,15 @@ const effectVersion = '4.1.0'
 const effectFolder = join(root, '.cache', 'peers', `effect-sockets-${effectVersion}`)
 const effectPackage = '@effect/platform-node-shared'
 
-/**
- * The address of the module that makes Effect's socket servers.
- *
- * @throws {MissingError} if it is not installed
- */
-export function effectSocketServer(): string {
-  const file = join(effectFolder, 'node_modules', effectPackage, 'dist', 'NodeSocketServer.js')
-  if (!existsSync(file)) throw new MissingError(`${effectPackage} was expected, found none`)
-  return pathToFileURL(file).href
-}
+/** The module that makes Effect's socket servers, if it is installed. */
+const effectSocketServer = join(effectFolder, 'node_modules', effectPackage, 'dist', 'NodeSocketServer.js')
+
+/** Tells bench/echo/peers/effect.ts, which runs elsewhere. */
+export const effectSockets = { EFFECT_SOCKET_SERVER: pathToFileURL(effectSocketServer).href }
 
 /** @throws {MissingError} if Effect's socket server is not installed */
 export function requireEffectSockets(): void {
-  effectSocketServer()
+  if (!existsSync(effectSocketServer)) throw new MissingError(`${effectPackage} was expected, found none`)
 }
 
 /**

@@ -5,7 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { builtPackage, Child, type Place } from './child.ts'
+import { Child, type Place } from './child.ts'
 import { pinned, type Cores } from './cores.ts'
 import type { Sampler } from './harness.ts'
 import { MissingError } from './line-process.ts'
@@ -141,7 +141,7 @@ async function startProgram({ command, env, versions }: ServerProgram, cores: Co
   const port = await freePort()
   const [name, ...args] = pinned(cores.server, [...command(port)])
   const program = spawn(name, args, {
-    env: { ...process.env, ...builtPackage, ...env },
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const end = () => void program.kill()

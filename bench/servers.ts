@@ -7,7 +7,7 @@ import { runtimeVersions } from '../tools/runtimes.ts'
 import type { Place } from './child.ts'
 import { compiledC, compiledGo } from './compile.ts'
 import { MissingError } from './line-process.ts'
-import { installPackages, requireEffectSockets, runtimeBinary } from './peer-packages.ts'
+import { effectSockets, installPackages, requireEffectSockets, runtimeBinary } from './peer-packages.ts'
 import type { ServerProgram } from './suite.ts'
 
 export interface Server {
@@ -49,7 +49,7 @@ const python = (by: string, name: string, install: string, module?: string): Ser
 })
 const effect = (name: string): Server => ({
   by: 'Effect',
-  server: { module: at('echo/peers/effect.ts'), name, requires: requireEffectSockets },
+  server: { module: at('echo/peers/effect.ts'), name, env: effectSockets, requires: requireEffectSockets },
   install: installPackages,
 })
 const program = (

@@ -1,17 +1,18 @@
 // The suite `redis`: the Redis example under redis-benchmark, beside a hand-written server on bare `net` and the real one.
 
 import { fileURLToPath } from 'node:url'
+import { javaScriptOf } from '../javascript.ts'
 import { installEpoll, onDriver } from '../servers.ts'
 import type { RedisLoad, Row, ServerProgram, ServerSuite, ServerUnderLoad } from '../suite.ts'
 
-const example = fileURLToPath(new URL('../../examples/redis-server.ts', import.meta.url))
+const example = fileURLToPath(javaScriptOf(new URL('../../examples/redis-server.ts', import.meta.url)))
 const install = 'install redis-tools and redis-server'
 
 const pipelined = 16
 
 const runExample: ServerProgram['command'] = (port) => [
   process.execPath,
-  ...['--min-semi-space-size=16', '--max-semi-space-size=16', '--import', 'tsx'],
+  ...['--min-semi-space-size=16', '--max-semi-space-size=16'],
   ...[example, '--port', String(port)],
 ]
 

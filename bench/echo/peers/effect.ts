@@ -9,7 +9,6 @@ import * as Socket from 'effect/socket/Socket'
 import type * as SocketServer from 'effect/socket/SocketServer'
 import * as Stream from 'effect/Stream'
 import type { ServerCase } from '../../case.ts'
-import { effectSocketServer } from '../../peer-packages.ts'
 
 interface NodeSocketServer {
   readonly make: (options: {
@@ -36,7 +35,7 @@ const chunks = Effect.fnUntraced(function* (socket: Socket.Socket) {
 }, Effect.scoped)
 
 async function serve(handler: typeof lines): Promise<number> {
-  const { make } = (await import(effectSocketServer())) as NodeSocketServer
+  const { make } = (await import(process.env['EFFECT_SOCKET_SERVER'] ?? '')) as NodeSocketServer
   return new Promise((resolve, reject) => {
     const main = Effect.gen(function* () {
       const server = yield* make({ host: '127.0.0.1', port: 0, noDelay: true })
