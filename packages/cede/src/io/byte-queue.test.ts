@@ -10,9 +10,12 @@ const bytes = (maxLength: number) =>
 /** How much of what is there: none and all more often than by chance. */
 const part = fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true }))
 
+/** What is left in the memory of a chunk: so little that pieces may keep it, or too much. */
+const slab = fc.constantFrom(0, 8_192, 65_536)
+
 const act = fc.oneof(
-  fc.record({ does: fc.constant('push' as const), chunk: bytes(12) }),
-  fc.record({ does: fc.constant('push' as const), chunk: bytes(5_000) }),
+  fc.record({ does: fc.constant('push' as const), chunk: bytes(12), slabBytes: slab }),
+  fc.record({ does: fc.constant('push' as const), chunk: bytes(5_000), slabBytes: slab }),
   fc.record({ does: fc.constant('take' as const), part }),
   fc.record({ does: fc.constant('drop' as const), part }),
   fc.record({ does: fc.constant('look' as const), part, growing: fc.boolean() }),
@@ -33,9 +36,10 @@ test('it does what one joined buffer does, for every order of acts', () => {
       for (const one of acts) {
         if (one.does === 'push') {
           // In memory that is larger, as slabs are.
-          const slab = Buffer.allocUnsafeSlow(one.chunk.length + 8_192)
-          one.chunk.copy(slab, 4_096)
-          queue.push(slab.subarray(4_096, 4_096 + one.chunk.length))
+          const memory = Buffer.allocUnsafeSlow(one.chunk.length + one.slabBytes)
+          const start = one.slabBytes / 2
+          one.chunk.copy(memory, start)
+          queue.push(memory.subarray(start, start + one.chunk.length))
           model = Buffer.concat([model, one.chunk])
         } else if (one.does === 'take') {
           const count = Math.floor(one.part * model.length)
@@ -51,6 +55,8 @@ test('it does what one joined buffer does, for every order of acts', () => {
           const count = Math.floor(one.part * model.length)
           const peeked = queue.peek(count)
           assert.deepEqual(peeked, model.subarray(0, count))
+          assert.equal(queue.text(count), model.toString('utf8', 0, count))
+          if (count > 0) assert.equal(queue.at(count - 1), model[count - 1])
           if (model.length > 0) {
             const front = queue.front(Math.max(count, 1), one.growing)
             assert.ok(front.length >= Math.max(count, 1))
@@ -94,7 +100,41 @@ test('a small piece of a large slab does not keep the slab', () => {
   const queue = new ByteQueue()
   queue.push(Buffer.allocUnsafeSlow(65_536))
   assert.ok(queue.take(10).buffer.byteLength <= 8_192)
+  assert.equal(queue.take(10_000).buffer.byteLength, 10_000)
   assert.ok(queue.take(40_000).buffer.byteLength === 65_536, 'a large piece is not worth a copy')
+  assert.ok(queue.take(10).buffer.byteLength <= 8_192)
+})
+
+test('small pieces that follow each other share a copy, the larger the more there are', () => {
+  const queue = new ByteQueue()
+  const chunk = Buffer.allocUnsafeSlow(65_536)
+  for (let i = 0; i < chunk.length; i++) chunk[i] = i >> 6
+  queue.push(chunk)
+  const memories = new Set<ArrayBufferLike>()
+  for (let i = 0; i < 1_024; i++) {
+    const piece = queue.take(64)
+    assert.deepEqual(piece, Buffer.alloc(64, i))
+    memories.add(piece.buffer)
+  }
+  assert.deepEqual(
+    [...memories].map(({ byteLength }) => byteLength / 1_024),
+    [1, 2, 4, 8, 16, 16, 16, 1],
+  )
+})
+
+test('a line that is given away cannot take those behind it with it', () => {
+  const queue = new ByteQueue()
+  queue.push(Buffer.alloc(65_536, 'x'))
+  const { port1 } = new MessageChannel()
+  const { buffer } = queue.take(64)
+  try {
+    // Refused, or up to Node 20 copied.
+    port1.postMessage(buffer, [buffer as ArrayBuffer])
+  } catch (error) {
+    assert.equal((error as Error).name, 'DataCloneError')
+  }
+  port1.close()
+  assert.equal(queue.take(64).toString(), 'x'.repeat(64))
 })
 
 test('few bytes that wait for more do not keep the slab; many, or those with memory of their own, stay', () => {

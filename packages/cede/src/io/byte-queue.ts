@@ -2,18 +2,20 @@
  * The bytes a reader has received and not given out: a queue of blocks, searched and cut without joining them first.
  *
  * Two things are kept bounded besides the bytes themselves. A peer that sends one byte at a time must not make a block
- * of each: small chunks are copied into the spare room of the last block. And one kept line must not keep a whole slab
- * of 64 KiB: a small piece of a large slab is copied out. Bytes that were given out are never written to again.
+ * of each: small chunks are copied into the spare room of the last block. And one kept line must not keep a large chunk
+ * alive: where small pieces are taken from one, many at once are copied into a slab, and they are views of that. Bytes
+ * that were given out are never written to again.
  */
 
 import { bufferView } from './buffer-view.ts'
+import { newSlab, SLAB_BYTES } from './slab.ts'
 
 /** Chunks up to this size are put into a block together with others. */
 const SMALL_CHUNK = 2_048
 const FIRST_BLOCK = 1_024
 const LARGEST_BLOCK = 65_536
-/** Memory that a piece may keep alive whatever its size. Node's own pool of small buffers has 8 KiB, since Node 24 64. */
-export const CHEAP_TO_KEEP = 16_384
+/** Pieces up to this size share a slab. */
+const SMALL_PIECE = SLAB_BYTES / 4
 
 /** Shared by all queues that are empty: most are, most of the time. */
 const EMPTY: Buffer[] = []
@@ -34,6 +36,10 @@ export class ByteQueue {
   #offset = 0
   /** A piece of fewer bytes is copied. */
   #leastView = 0
+  /** The copy that small pieces are views of, and which bytes of the block it has. */
+  #copied: ArrayBufferLike | null = null
+  #copiedFrom = 0
+  #copiedTo = 0
 
   /** How many bytes are in the queue. */
   get length(): number {
@@ -119,23 +125,42 @@ export class ByteQueue {
     this.#spare = null
     this.#known = null
     this.#memory = null
+    this.#copied = null
   }
 
-  /** A piece of a block: a view, or a copy if that would keep much more memory alive than it is. */
+  /** A piece of a block: a view, of a copy if it would keep much more memory alive than it is. */
   #pieceOf(block: Buffer, start: number, count: number): Buffer {
-    if (block !== this.#known) {
-      this.#known = block
-      this.#memory = block.buffer
-      this.#offset = block.byteOffset
-      const kept = block.buffer.byteLength
-      this.#leastView = kept <= CHEAP_TO_KEEP ? 0 : kept / 2
-    }
+    if (block !== this.#known) this.#know(block)
     if (count >= this.#leastView) {
       return count === block.length ? block : bufferView(this.#memory!, this.#offset + start, count)
     }
-    const copy = Buffer.allocUnsafe(count)
-    block.copy(copy, 0, start, start + count)
-    return copy
+    if (count > SMALL_PIECE) {
+      const copy = Buffer.allocUnsafeSlow(count)
+      block.copy(copy, 0, start, start + count)
+      return copy
+    }
+    if (start < this.#copiedFrom || start + count > this.#copiedTo) this.#copyFrom(block, start, count)
+    return bufferView(this.#copied!, start - this.#copiedFrom, count)
+  }
+
+  #know(block: Buffer): void {
+    this.#known = block
+    this.#memory = block.buffer
+    this.#offset = block.byteOffset
+    const kept = block.buffer.byteLength
+    this.#leastView = kept <= SLAB_BYTES ? 0 : kept / 2
+    this.#copied = null
+    this.#copiedFrom = this.#copiedTo = 0
+  }
+
+  /** The more small pieces are taken from a block, the more are copied with the next. */
+  #copyFrom(block: Buffer, start: number, count: number): void {
+    const wanted = Math.max(count, FIRST_BLOCK, Math.min(SLAB_BYTES, 2 * (this.#copiedTo - this.#copiedFrom)))
+    const copy = newSlab(Math.min(wanted, block.length - start))
+    block.copy(copy, 0, start, start + copy.length)
+    this.#copied = copy.buffer
+    this.#copiedFrom = start
+    this.#copiedTo = start + copy.length
   }
 
   /** Throws the first `count` bytes away, of which there must be as many. */
@@ -151,6 +176,21 @@ export class ByteQueue {
   /** The first `count` bytes, of which there must be as many, in one piece and without taking them. */
   peek(count: number): Buffer {
     return count === 0 ? Buffer.alloc(0) : this.front(count).subarray(0, count)
+  }
+
+  /** The byte at a place, counted from the first in the queue, where there must be one. */
+  at(index: number): number {
+    let at = this.#start + index
+    let i = 0
+    for (; at >= this.#blocks[i]!.length; i++) at -= this.#blocks[i]!.length
+    return this.#blocks[i]![at]!
+  }
+
+  /** The first `count` bytes, of which there must be as many, as text in UTF-8, made where they lie, without taking them. */
+  text(count: number): string {
+    if (count === 0) return ''
+    if (this.#blocks[0]!.length - this.#start < count) this.#joinFront(count, false)
+    return this.#blocks[0]!.toString('utf8', this.#start, this.#start + count)
   }
 
   /**
@@ -256,5 +296,5 @@ export class ByteQueue {
 /** The same bytes, in memory of their own if they would keep much more alive than they are. */
 export function compact(piece: Buffer): Buffer {
   const kept = piece.buffer.byteLength
-  return kept <= CHEAP_TO_KEEP || piece.length * 2 >= kept ? piece : Buffer.from(piece)
+  return kept <= SLAB_BYTES || piece.length * 2 >= kept ? piece : Buffer.from(piece)
 }

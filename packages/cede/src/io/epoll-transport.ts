@@ -26,7 +26,6 @@
  *   #linger             everything is sent and our direction has ended: only the peer's end is missing
  *   #closed             the socket is the system's again; `lost` is told in the next pass
  */
-import { markAsUntransferable } from 'node:worker_threads'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
@@ -45,14 +44,12 @@ import { systemError } from '../drivers/system-error.ts'
 import type { SocketAddress } from './address.ts'
 import { BaseTransport } from './base-transport.ts'
 import { bufferView } from './buffer-view.ts'
-import { CHEAP_TO_KEEP } from './byte-queue.ts'
 import { localAddressOf, UNKNOWN } from './system-address.ts'
 import { LINGER_MS } from './peer-grace.ts'
 import { SendQueue } from './send-queue.ts'
+import { newSlab, SLAB_BYTES } from './slab.ts'
 import type { TransportEvents } from './transport.ts'
 
-/** What somebody keeps a view of stays as a whole: so it is no more than what may be kept. */
-const SLAB_BYTES = CHEAP_TO_KEEP
 /** A slab with less room is not offered any more. */
 const LEAST_OFFER = 2_048
 /** What a socket that has much is offered. */
@@ -78,13 +75,6 @@ let slabUsed = 0
 let large: Buffer = Buffer.alloc(0)
 /** Where small pieces are joined, and where bytes go that nobody wants. */
 const scratch = Buffer.allocUnsafeSlow(LARGE_BYTES)
-
-/** Bytes of several connections are in there: it must not be given away with those of one. */
-function newSlab(bytes: number): Buffer {
-  const made = Buffer.allocUnsafeSlow(bytes)
-  markAsUntransferable(made.buffer)
-  return made
-}
 
 /** A connection on which nothing can be sent. */
 interface Broken {

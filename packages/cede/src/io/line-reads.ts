@@ -69,14 +69,13 @@ export class ReadTextLine extends LineRead<string> {
 
   protected override taken(bytes: number): string {
     if (this.renewed()) this.reader.spareTextLine = this
-    // Made into text where it lies, without a buffer of its own.
-    const front = this.reader.queue.front(bytes)
+    const { queue } = this.reader
     let end = bytes
-    if (front[end - 1] === NEWLINE) {
+    if (queue.at(end - 1) === NEWLINE) {
       end--
-      if (front[end - 1] === CARRIAGE_RETURN) end--
+      if (end > 0 && queue.at(end - 1) === CARRIAGE_RETURN) end--
     }
-    const line = front.toString('utf8', 0, end)
+    const line = queue.text(end)
     this.reader.drop(bytes)
     return line
   }
