@@ -81,7 +81,7 @@ export async function startServerCase(
       group,
       batch: driving.batch,
       sample: async (count) => {
-        await driving.drive(leadInOf(count, driving.batch))
+        await driving.drive(leadInOf(count))
         const before = [processorNs(running.pid), contextSwitches(running.pid)]
         const loaded = await driving.drive(count)
         const after = [processorNs(running.pid), contextSwitches(running.pid)]
@@ -106,8 +106,8 @@ export async function startServerCase(
  * So much is driven before each sample and does not count: the server was idle while the others were measured, and the
  * caches are theirs.
  */
-function leadInOf(count: number, batch: number): number {
-  return Math.ceil(count / 8 / batch) * batch
+function leadInOf(count: number): number {
+  return Math.ceil(count / 8)
 }
 
 function difference(after: number | undefined, before: number | undefined): number | undefined {

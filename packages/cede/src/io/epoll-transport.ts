@@ -54,7 +54,7 @@ import type { TransportEvents } from './transport.ts'
 const LEAST_OFFER = 2_048
 /** What a socket that has much is offered. */
 const LARGE_BYTES = 65_536
-/** Reads of one socket in a row. */
+/** Reads of one socket in a row; a large one is always the last. */
 const MOST_READS = 2
 /** Sends of one socket in a row. */
 const MOST_SENDS = 4
@@ -223,8 +223,12 @@ export class EpollTransport extends BaseTransport implements Watcher {
 
   #read(): void {
     for (let reads = 0; reads < MOST_READS && this.#flowing && this.#readable; reads++) {
-      const bytes = this.#much ? this.#readMuch() : this.#readSome()
-      if (bytes > 0) continue
+      const large = this.#much
+      const bytes = large ? this.#readMuch() : this.#readSome()
+      if (bytes > 0) {
+        if (large) break
+        continue
+      }
       if (bytes === 0) this.#readEnd()
       else if (bytes === -EAGAIN) this.#nothingLeft()
       else this.#leave(systemError(bytes, 'read'))
