@@ -12,7 +12,7 @@
  * recursion does not overflow either.
  */
 import { steppedByHand, usedTwice, yieldedWithoutStar, awaited } from './misuse.ts'
-import { answerProbe, answerReturn, PROBE } from './probe.ts'
+import { answerProbe, answerReturn, isProbe } from './probe.ts'
 import { announce, cannotSuspend, forgetAnnounced, NOTHING, running, swallowed } from './running.ts'
 import type { Suspension, Wait } from './suspension.ts'
 import type { Task } from './task.ts'
@@ -96,7 +96,7 @@ export class Frame<T = unknown> {
         running.runner?.debug?.errorPassed(this.outcome)
         throw this.outcome
       case STACKED:
-        if (value === PROBE) return answerProbe()
+        if (isProbe(value)) return answerProbe()
         if (this.parent !== null) return takenBy(taskOf(this.parent), this.nameForMessages())
     }
     throw steppedByHand(this.nameForMessages())

@@ -9,7 +9,7 @@ import { cancelledError, InvalidStateError, MisuseError } from './errors.ts'
 import { printsAs } from './inspect.ts'
 import { GIVE_WAY, Leaf } from './leaf.ts'
 import { nameOf } from './misuse.ts'
-import { answerProbe, PROBE } from './probe.ts'
+import { answerProbe, isProbe } from './probe.ts'
 import type { Runner } from './runner.ts'
 import { announce, mayFinishNow, running } from './running.ts'
 import type { Operation, Suspension, WaitDescription } from './suspension.ts'
@@ -298,7 +298,7 @@ class FutureWait<T> extends Leaf<T> implements Waiter {
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const future = this.#future
     if (this.#task !== null && this.#task !== running.task) return takenBy(this.#task, this.describe().what)
     if (!future.done()) {

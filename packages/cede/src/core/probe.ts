@@ -23,6 +23,14 @@ const PROBE_STACK_LIMIT = 20_000
 
 let captured: string | null = null
 
+/**
+ * True for the question. What a step sends is nearly always undefined, and that is asked first: an engine does not know
+ * what an imported name holds, and compares two unknown things by a call.
+ */
+export function isProbe(value: unknown): boolean {
+  return value !== undefined && value === PROBE
+}
+
 /** What a library iterator returns from `next(PROBE)`. */
 export function answerProbe(): IteratorYieldResult<Suspension> {
   captured = new Error('probe').stack ?? ''

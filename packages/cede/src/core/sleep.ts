@@ -2,7 +2,7 @@
 import { FOR_EVER, MisuseError } from './errors.ts'
 import { GIVE_WAY, Leaf } from './leaf.ts'
 import { nameOf, steppedByHand, usedTwice, awaited } from './misuse.ts'
-import { answerProbe, answerReturn, PROBE } from './probe.ts'
+import { answerProbe, answerReturn, isProbe } from './probe.ts'
 import { announce, mayFinishNow, noteMade, running } from './running.ts'
 import type { Coroutine, Suspension, Wait, WaitDescription } from './suspension.ts'
 import { takenBy } from './taken.ts'
@@ -43,7 +43,7 @@ class Sleep<T> extends Timer implements Wait, Iterator<Suspension, T, unknown> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     if (this.#state === CLAIMED) {
       const announced = announce(this)
       this.#state = ANNOUNCED
@@ -112,7 +112,7 @@ export function sleep(ms: number, value?: unknown): Coroutine<unknown> {
 
 class Forever extends Leaf<never> {
   next(value?: unknown): IteratorResult<Suspension, never> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     return announce(this)
   }
   park(): void {}
@@ -131,7 +131,7 @@ class Checkpoint extends Leaf<void> {
   #passed = false
 
   next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     if (this.#passed || mayFinishNow()) return { done: true, value: undefined }
     return announce(this)
   }

@@ -1,6 +1,6 @@
 /** The way for library authors to make an operation out of a `Wait` of their own. */
 import { Leaf } from './leaf.ts'
-import { answerProbe, PROBE } from './probe.ts'
+import { answerProbe, isProbe } from './probe.ts'
 import { announce, running } from './running.ts'
 import { steppedByHand } from './misuse.ts'
 import type { Coroutine, Suspension, Wait, WaitDescription } from './suspension.ts'
@@ -17,7 +17,7 @@ class Suspend<T> extends Leaf<T> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     if (this.#task === null) return announce(this)
     if (this.#task !== running.task) return takenBy(this.#task, this.describe().what)
     if (this.#task.status !== 'running') throw steppedByHand('a wait')

@@ -10,7 +10,7 @@
  * Left out: priorities and a broken state. Waking with an error (`failAll`) does what a broken queue would.
  */
 import { Leaf } from './leaf.ts'
-import { answerProbe, PROBE } from './probe.ts'
+import { answerProbe, isProbe } from './probe.ts'
 import { announce, cannotSuspend, NOTHING, running } from './running.ts'
 import { steppedByHand } from './misuse.ts'
 import type { Coroutine, Suspension, WaitDescription } from './suspension.ts'
@@ -227,7 +227,7 @@ export class Waiting<V, T = V> extends Leaf<T> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     if (this.task === null) {
       if (running.announced !== NOTHING) throw cannotSuspend()
       return this.begin()

@@ -75,7 +75,8 @@ export class EpollDriver extends HostDriver {
   /** @throws {Error} if the system refuses */
   constructor(shim: Shim) {
     super()
-    this.shim = shim
+    // V8 keeps an object of so many functions as a dictionary, and looks into it with each call; but no prototype.
+    this.shim = Object.create(shim) as Shim
     this.#poller = checked(this.#openPoller(), 'epoll_create1')
   }
 

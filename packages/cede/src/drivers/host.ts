@@ -28,6 +28,7 @@ interface Host {
 type HostTimer = number | { ref?(): unknown; unref?(): unknown }
 
 const host = globalThis as unknown as Host
+const { performance } = host
 const settled = Promise.resolve()
 
 export class HostDriver implements Driver {
@@ -51,7 +52,7 @@ export class HostDriver implements Driver {
   #held = false
 
   now(): number {
-    return host.performance.now()
+    return performance.now()
   }
 
   attach(loop: DriverHost): void {

@@ -5,7 +5,7 @@
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { Loop } from '../core/loop.ts'
 import { nameOf, wrongNumber, steppedByHand } from '../core/misuse.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
+import { answerProbe, isProbe } from '../core/probe.ts'
 import { announce, cannotSuspend, mayFinishNow, NOTHING, running } from '../core/running.ts'
 import type { Coroutine, CoroutineIterator, Suspension, WaitDescription } from '../core/suspension.ts'
 import { takenBy } from '../core/taken.ts'
@@ -129,7 +129,7 @@ abstract class TurnWait<R> extends Leaf<R> {
   protected abstract given(turn: Turn): R
 
   next(value?: unknown): IteratorResult<Suspension, R> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const task = this.#task
     const ticks = this.#ticker
     if (task === null) {

@@ -1,7 +1,7 @@
 /** Long computations, and everybody else. */
 import { Leaf } from '../core/leaf.ts'
 import { nameOf, steppedByHand, wrongNumber } from '../core/misuse.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
+import { answerProbe, isProbe } from '../core/probe.ts'
 import type { Entry } from '../core/ready-queue.ts'
 import { announce, cannotSuspend, NOTHING, running } from '../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
@@ -24,7 +24,7 @@ class YieldIfBusy extends Leaf<void> implements Entry {
   }
 
   next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const task = this.#task
     if (task === null) {
       if (running.announced !== NOTHING) throw cannotSuspend()

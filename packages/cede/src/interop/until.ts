@@ -10,7 +10,7 @@ import { checkedCallback } from '../core/checked-callback.ts'
 import { cancelledError } from '../core/errors.ts'
 import { Leaf } from '../core/leaf.ts'
 import { isLibraryOperation, wrongArgument } from '../core/misuse.ts'
-import { answerProbe, PROBE, RETURN_PROBE } from '../core/probe.ts'
+import { answerProbe, isProbe, RETURN_PROBE } from '../core/probe.ts'
 import type { Runner } from '../core/runner.ts'
 import { announce, running } from '../core/running.ts'
 import type { Scope } from '../core/scope.ts'
@@ -68,7 +68,7 @@ class Until<T> extends Leaf<T> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const settled = this.#settled
     if (settled === null || !this.#begun) {
       if (this.#task !== null && this.#task !== running.task) return takenBy(this.#task, 'a promise')

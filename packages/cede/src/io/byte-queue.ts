@@ -7,6 +7,7 @@
  * that were given out are never written to again.
  */
 
+import { Buffer } from 'node:buffer'
 import { bufferView } from './buffer-view.ts'
 import { newSlab, SLAB_BYTES } from './slab.ts'
 
@@ -16,6 +17,12 @@ const FIRST_BLOCK = 1_024
 const LARGEST_BLOCK = 65_536
 /** Pieces up to this size share a slab. */
 const SMALL_PIECE = SLAB_BYTES / 4
+
+/** Looked up once: up the prototypes of a buffer that takes as long as the search for a newline that is near. */
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this`
+const indexOf: (this: Buffer, needle: number | Uint8Array, from: number) => number = (
+  Buffer.prototype as Buffer
+).indexOf
 
 /** Shared by all queues that are empty: most are, most of the time. */
 const EMPTY: Buffer[] = []
@@ -259,7 +266,7 @@ export class ByteQueue {
       const block = blocks[i]!
       const end = offset + block.length
       if (end > from) {
-        const found = block.indexOf(needle, Math.max(from, 0, offset) - offset)
+        const found = indexOf.call(block, needle, Math.max(from, 0, offset) - offset)
         if (found !== -1) return offset + found
       }
       if (typeof needle !== 'number' && needle.length > 1 && i + 1 < blocks.length) {

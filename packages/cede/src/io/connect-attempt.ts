@@ -1,7 +1,7 @@
 /** One attempt to connect, to one address. */
 import { Leaf } from '../core/leaf.ts'
 import { steppedByHand } from '../core/misuse.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
+import { answerProbe, isProbe } from '../core/probe.ts'
 import { announce } from '../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
@@ -42,7 +42,7 @@ class Attempt extends Leaf<void> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const result = this.#result
     if (result === null) {
       if (this.#giveUp !== null) throw steppedByHand('openConnection()')

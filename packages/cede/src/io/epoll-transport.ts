@@ -26,6 +26,7 @@
  *   #linger             everything is sent and our direction has ended: only the peer's end is missing
  *   #closed             the socket is the system's again; `lost` is told in the next pass
  */
+import { Buffer } from 'node:buffer'
 import type { Runner } from '../core/runner.ts'
 import type { TimerHandle } from '../core/timer-handle.ts'
 import type { EpollDriver, Watcher } from '../drivers/epoll.ts'
@@ -68,6 +69,9 @@ const STOPPING = URGENT | PEER_ENDED | BROKEN | HUNG_UP
 /** What is read after a send has failed: no system keeps more for us, and a peer that is still there may never stop. */
 const MOST_LAST_BYTES = 67_108_864
 const EMPTY = Buffer.alloc(0)
+/** A method that stands far up the chain of prototypes of a buffer is looked up with each call; this one is known. */
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this`
+const setBytes = Uint8Array.prototype.set
 
 let slab: Buffer = newSlab(SLAB_BYTES)
 let slabMemory: ArrayBufferLike = slab.buffer
@@ -330,7 +334,7 @@ export class EpollTransport extends BaseTransport implements Watcher {
     for (let i = 0; i < count && end + chunks[i]!.length <= bytes; i++) {
       const chunk = chunks[i]!
       // Nothing of one whose memory was given away since it was written.
-      if (chunk.length > 0) scratch.set(chunk, end)
+      if (chunk.length > 0) setBytes.call(scratch, chunk, end)
       end += chunk.length
     }
     // What is behind `end` is of other connections.

@@ -1,7 +1,7 @@
 /** One read of a stream: what all of them have in common, and how they wait. */
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { steppedByHand } from '../core/misuse.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
+import { answerProbe, isProbe } from '../core/probe.ts'
 import { announce, mayFinishNow } from '../core/running.ts'
 import type { Suspension, WaitDescription } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
@@ -23,7 +23,7 @@ export abstract class Read<T> extends Leaf<T> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, T> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const { reader } = this
     if (this.#task === null) {
       if (reader.pending !== null) throw this.#busy(reader.pending)

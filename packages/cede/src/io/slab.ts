@@ -1,4 +1,5 @@
 /** Memory that holds what many may keep a piece of: lines of one connection, or bytes of several. */
+import { Buffer } from 'node:buffer'
 import { markAsUntransferable } from 'node:worker_threads'
 
 /**

@@ -11,6 +11,7 @@
  * Reading from the socket pauses when more than twice the limit is waiting, and goes on when no more than the limit is,
  * or when a read waits that needs more.
  */
+import { Buffer } from 'node:buffer'
 import { printsAs } from '../core/inspect.ts'
 import { nameOf, wrongArgument } from '../core/misuse.ts'
 import type { Runner } from '../core/runner.ts'

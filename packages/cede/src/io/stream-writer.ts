@@ -8,12 +8,13 @@
  * Bytes that can no longer be sent are never dropped in silence: what was closed by you, or broken by the peer, throws
  * at the next `write` or `drain`; and a connection that broke before everything was sent throws at `waitClosed`.
  */
+import { Buffer } from 'node:buffer'
 import { ClosedError, MisuseError } from '../core/errors.ts'
 import { coroutine } from '../core/coroutine.ts'
 import { printsAs } from '../core/inspect.ts'
 import { GIVE_WAY, Leaf } from '../core/leaf.ts'
 import { wrongArgument } from '../core/misuse.ts'
-import { answerProbe, PROBE } from '../core/probe.ts'
+import { answerProbe, isProbe } from '../core/probe.ts'
 import { announce, mayFinishNow, running } from '../core/running.ts'
 import { checkpoint } from '../core/sleep.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../core/suspension.ts'
@@ -339,7 +340,7 @@ class Drain extends Leaf<void> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const drained = this.writer.drained()
     if (this.#task !== null) return DONE
     if (!drained) return announce(this)
@@ -381,7 +382,7 @@ class Send extends Drain {
   }
 
   override next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     if (this.#data !== null) {
       // A cancelled task writes nothing.
       if (!this.#gaveWay && !mayFinishNow()) {

@@ -9,7 +9,7 @@
 import { bodyOf } from '../core/coroutine.ts'
 import { CLAIMED, enterAndLeave, Frame } from '../core/frame.ts'
 import { GIVE_WAY } from '../core/leaf.ts'
-import { answerProbe, answerReturn, PROBE, RETURN_PROBE } from '../core/probe.ts'
+import { answerProbe, answerReturn, isProbe, RETURN_PROBE } from '../core/probe.ts'
 import { announce, cannotSuspend, mayFinishNow, NOTHING, noteMade, running } from '../core/running.ts'
 import type { Body, Coroutine, Operation, Suspension } from '../core/suspension.ts'
 import type { Task } from '../core/task.ts'
@@ -35,7 +35,7 @@ class Holding<T> extends Frame<T> {
 
   override next(value?: unknown): IteratorResult<Suspension, T> {
     if (this.state !== CLAIMED) return super.next(value)
-    return value === PROBE ? answerProbe() : this.enter()
+    return isProbe(value) ? answerProbe() : this.enter()
   }
 
   /** A probe finds it suspended in line as well, and leaves it there. */

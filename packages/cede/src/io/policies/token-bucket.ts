@@ -16,7 +16,7 @@ import { InvalidStateError } from '../../core/errors.ts'
 import { GIVE_WAY, Leaf } from '../../core/leaf.ts'
 import { Loop } from '../../core/loop.ts'
 import { nameOf, steppedByHand, wrongArgument } from '../../core/misuse.ts'
-import { answerProbe, PROBE } from '../../core/probe.ts'
+import { answerProbe, isProbe } from '../../core/probe.ts'
 import { announce, mayFinishNow, running } from '../../core/running.ts'
 import type { Coroutine, Suspension, WaitDescription } from '../../core/suspension.ts'
 import { takenBy } from '../../core/taken.ts'
@@ -297,7 +297,7 @@ class Take extends Leaf<void> {
   }
 
   next(value?: unknown): IteratorResult<Suspension, void> {
-    if (value === PROBE) return answerProbe()
+    if (isProbe(value)) return answerProbe()
     const task = this.#task
     if (task !== null) {
       if (task !== running.task) return takenBy(task, this.describe().what)
