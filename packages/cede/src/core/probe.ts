@@ -11,7 +11,7 @@
  */
 import type { Suspension } from './suspension.ts'
 
-const PROBE: unique symbol = Symbol('cede.probe')
+export const PROBE: unique symbol = Symbol('cede.probe')
 export const RETURN_PROBE: unique symbol = Symbol('cede.returnProbe')
 
 /** An object of our own: not every engine hands the result itself through a chain of `yield*`, but all hand the value. */

@@ -227,10 +227,10 @@ export class EpollTransport extends BaseTransport implements Watcher {
 
   #read(): void {
     for (let reads = 0; reads < MOST_READS && this.#flowing && this.#readable; reads++) {
-      const large = this.#much
-      const bytes = large ? this.#readMuch() : this.#readSome()
+      const much = this.#much
+      const bytes = much ? this.#readMuch() : this.#readSome()
       if (bytes > 0) {
-        if (large) break
+        if (much) break
         continue
       }
       if (bytes === 0) this.#readEnd()
