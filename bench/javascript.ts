@@ -9,17 +9,21 @@ import { fileURLToPath } from 'node:url'
 const root = new URL('../', import.meta.url)
 const built = new URL('.cache/bench/js/', root)
 
-/** Compiles all of them. The types are checked elsewhere. */
-export function compileJavaScript(): void {
+let compiled = false
+
+/** The module made from a file of TypeScript in this repository. All are compiled when the first is asked for. */
+export function javaScriptOf(source: URL): URL {
+  if (!compiled) compile()
+  compiled = true
+  const path = relative(fileURLToPath(root), fileURLToPath(source)).split(sep).join('/')
+  return new URL(path.replace(/\.ts$/, '.js'), built)
+}
+
+/** The types are checked elsewhere. */
+function compile(): void {
   rmSync(built, { recursive: true, force: true })
   const compiler = fileURLToPath(new URL('node_modules/typescript-7/bin/tsc', root))
   const project = fileURLToPath(new URL('tsconfig.built.json', import.meta.url))
   const { status } = spawnSync(process.execPath, [compiler, '-p', project], { stdio: 'inherit' })
   if (status !== 0) throw new Error(`compile the benchmarks: tsc failed (status ${String(status)})`)
-}
-
-/** The module made from a file of TypeScript in this repository. */
-export function javaScriptOf(source: URL): URL {
-  const path = relative(fileURLToPath(root), fileURLToPath(source)).split(sep).join('/')
-  return new URL(path.replace(/\.ts$/, '.js'), built)
 }

@@ -15,7 +15,6 @@ import { core } from './core/suite.ts'
 import { echo, lines, pipelined } from './echo/suite.ts'
 import { latencies } from './latency/suite.ts'
 import { measure, type Plan, type Sampler } from './harness.ts'
-import { compileJavaScript } from './javascript.ts'
 import { MissingError } from './line-process.ts'
 import { compiledLoad } from './load/compile.ts'
 import { installPeerPackages } from './peer-packages.ts'
@@ -88,7 +87,6 @@ async function main(): Promise<void> {
   const wanted = names.map((name) => suites[name] as Suite)
   if (wanted.some(needsCompiler)) compiledLoad()
   if (!options['no-build']) build()
-  compileJavaScript()
   for (const suite of wanted) {
     await runSuite(options.only === undefined ? suite : filtered(suite, options.only))
   }

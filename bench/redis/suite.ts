@@ -5,7 +5,7 @@ import { javaScriptOf } from '../javascript.ts'
 import { installEpoll, onDriver } from '../servers.ts'
 import type { RedisLoad, Row, ServerProgram, ServerSuite, ServerUnderLoad } from '../suite.ts'
 
-const example = fileURLToPath(javaScriptOf(new URL('../../examples/redis-server.ts', import.meta.url)))
+const example = new URL('../../examples/redis-server.ts', import.meta.url)
 const install = 'install redis-tools and redis-server'
 
 const pipelined = 16
@@ -13,7 +13,7 @@ const pipelined = 16
 const runExample: ServerProgram['command'] = (port) => [
   process.execPath,
   ...['--min-semi-space-size=16', '--max-semi-space-size=16'],
-  ...[example, '--port', String(port)],
+  ...[fileURLToPath(javaScriptOf(example)), '--port', String(port)],
 ]
 
 function serversUnder(test: RedisLoad['test']) {
