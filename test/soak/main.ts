@@ -285,12 +285,15 @@ const others: readonly Behaviour[] = [
   },
   function* givesUpConnecting(places) {
     const opening = createTask(open(places), { name: 'gives up' })
+    // A callback, since the wait below is cut short if this client is cancelled as well.
+    opening.addDoneCallback(() => {
+      if (opening.status === 'done') opening.result().writer.abort()
+    })
     try {
       if (random() < 0.5) yield* sleep(0)
     } finally {
       opening.cancel()
       yield* opening.join()
-      if (opening.status === 'done') opening.result().writer.abort()
     }
   },
   function* restart() {
