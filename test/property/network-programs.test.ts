@@ -21,18 +21,21 @@ const MUST_BE_SEEN = [
   'hard limit',
   'line limit',
   'waits for ever: read',
-  'waits for ever: drain',
 ]
+/** One program in some 600 has it: in 500 of a fresh seed it is missing two times of five, in 1,500 once in twelve. */
+const RARE = 'waits for ever: drain'
 
-test('programs with a network keep the rules: the same programs every time', async () => {
-  const { tried, seen } = await keepTheRules(exploreNetwork, { seed: FIXED_SEED, ...limits })
+async function keepAllRules(seed: number, mustBeSeen: readonly string[]): Promise<void> {
+  const { tried, seen } = await keepTheRules(exploreNetwork, { seed, ...limits })
   if (tried < ENOUGH) return
   assert.deepEqual(
-    MUST_BE_SEEN.filter((what) => !seen.includes(what)),
+    mustBeSeen.filter((what) => !seen.includes(what)),
     [],
   )
-})
+}
 
-test(`programs with a network keep the rules: a fresh seed (CEDE_SEED=${freshSeed})`, async () => {
-  await keepTheRules(exploreNetwork, { seed: freshSeed, ...limits })
-})
+test('programs with a network keep the rules: the same programs every time', () =>
+  keepAllRules(FIXED_SEED, [...MUST_BE_SEEN, RARE]))
+
+test(`programs with a network keep the rules: a fresh seed (CEDE_SEED=${freshSeed})`, () =>
+  keepAllRules(freshSeed, MUST_BE_SEEN))
