@@ -1,7 +1,7 @@
 // `npm run bench -- <suites>`: measures, prints the table, and writes the results as JSON and as a chart.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -86,7 +86,8 @@ async function main(): Promise<void> {
   }
   const wanted = names.map((name) => suites[name] as Suite)
   if (wanted.some(needsCompiler)) compiledLoad()
-  if (!options['no-build']) build()
+  if (options['no-build']) requireBuild()
+  else build()
   for (const suite of wanted) {
     await runSuite(options.only === undefined ? suite : filtered(suite, options.only))
   }
@@ -105,6 +106,12 @@ function build(): void {
     shell: process.platform === 'win32',
   })
   if (status !== 0) throw new Error('the package could not be built; --no-build measures the last one')
+}
+
+/** Else it would be told of each case that something is missing. */
+function requireBuild(): void {
+  if (existsSync(join(root, 'packages', 'cede', 'dist'))) return
+  throw new MissingError('--no-build: a package that was built was expected, found none; run without it once')
 }
 
 async function runSuite(suite: Suite): Promise<void> {
